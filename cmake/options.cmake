@@ -1,0 +1,11 @@
+option(RELWEAVE_TESTS "Build the C++ tests" OFF)
+option(RELWEAVE_BENCH "Build the benchmarks" OFF)
+option(RELWEAVE_EXAMPLES "Build the C++ examples" OFF)
+option(RELWEAVE_PYTHON "Build the Python extension module" OFF)
+option(RELWEAVE_WERROR "Treat warnings as errors" OFF)
+option(RELWEAVE_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
+option(RELWEAVE_INSTALL "Generate the install target" ${PROJECT_IS_TOP_LEVEL})
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
