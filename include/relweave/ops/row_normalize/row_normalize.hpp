@@ -1,0 +1,22 @@
+#pragma once
+
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+
+namespace relweave::ops {
+
+/// out[i] = x[i] / ||x[i]||_2; a zero row stays zero. Writes the norms unless `norms` is empty.
+/// out may be x.
+template <Scalar T>
+RELWEAVE_API void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x,
+                                MatrixView<T> out, In<VectorView<T>> norms = {});
+
+/// grad_x from the output and the norms of the forward pass. grad_x may be grad_out.
+template <Scalar T>
+RELWEAVE_API void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
+                                         In<VectorView<T const>> norms,
+                                         In<MatrixView<T const>> grad_out, MatrixView<T> grad_x);
+
+}  // namespace relweave::ops
