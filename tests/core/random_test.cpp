@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <vector>
 
@@ -13,13 +13,10 @@ using namespace relweave;
 TEST_CASE("philox4x32 gives the published known answers", "[core][random]") {
   using C = std::array<std::uint32_t, 4>;
   using K = std::array<std::uint32_t, 2>;
-  CHECK(philox4x32(C{0, 0, 0, 0}, K{0, 0}) ==
-        C{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(philox4x32(C{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
-                   K{0xffffffff, 0xffffffff}) ==
+  CHECK(philox4x32(C{0, 0, 0, 0}, K{0, 0}) == C{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox4x32(C{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, K{0xffffffff, 0xffffffff}) ==
         C{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(philox4x32(C{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-                   K{0xa4093822, 0x299f31d0}) ==
+  CHECK(philox4x32(C{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, K{0xa4093822, 0x299f31d0}) ==
         C{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 

@@ -30,11 +30,11 @@ struct SpaceAllocator<Space::host> {
     if (bytes == 0) {
       return nullptr;
     }
-    return ::operator new(bytes, std::align_val_t{host_alignment});
+    return ::operator new (bytes, std::align_val_t{host_alignment});
   }
   static void release(void* p) noexcept {
     if (p != nullptr) {
-      ::operator delete(p, std::align_val_t{host_alignment});
+      ::operator delete (p, std::align_val_t{host_alignment});
     }
   }
 };
@@ -67,21 +67,13 @@ class Buffer {
   ~Buffer() { detail::SpaceAllocator<S>::release(data_); }
 
   /// Host buffer with the same value everywhere.
-  static Buffer filled(std::int64_t size, T value)
-    requires(S == Space::host)
-  {
+  static Buffer filled(std::int64_t size, T value) requires(S == Space::host) {
     Buffer b(size);
     std::fill_n(b.data_, size, value);
     return b;
   }
-  static Buffer zeros(std::int64_t size)
-    requires(S == Space::host)
-  {
-    return filled(size, T{});
-  }
-  static Buffer copy_of(std::span<T const> values)
-    requires(S == Space::host)
-  {
+  static Buffer zeros(std::int64_t size) requires(S == Space::host) { return filled(size, T{}); }
+  static Buffer copy_of(std::span<T const> values) requires(S == Space::host) {
     Buffer b(static_cast<std::int64_t>(values.size()));
     std::copy(values.begin(), values.end(), b.data_);
     return b;
@@ -115,17 +107,14 @@ class Matrix {
   Matrix() = default;
   Matrix(std::int64_t rows, std::int64_t cols) : data_(rows * cols), rows_(rows), cols_(cols) {}
 
-  static Matrix zeros(std::int64_t rows, std::int64_t cols)
-    requires(S == Space::host)
-  {
+  static Matrix zeros(std::int64_t rows, std::int64_t cols) requires(S == Space::host) {
     Matrix m(rows, cols);
     std::fill_n(m.data(), rows * cols, T{});
     return m;
   }
   /// Row-major literal, for tests and examples.
-  static Matrix from_rows(std::initializer_list<std::initializer_list<T>> rows)
-    requires(S == Space::host)
-  {
+  static Matrix from_rows(std::initializer_list<std::initializer_list<T>> rows) requires(
+      S == Space::host) {
     Matrix m(static_cast<std::int64_t>(rows.size()),
              rows.size() == 0 ? 0 : static_cast<std::int64_t>(rows.begin()->size()));
     T* out = m.data();
@@ -134,9 +123,7 @@ class Matrix {
     }
     return m;
   }
-  static Matrix copy_of(MatrixView<T const, S> source)
-    requires(S == Space::host)
-  {
+  static Matrix copy_of(MatrixView<T const, S> source) requires(S == Space::host) {
     Matrix m(source.rows, source.cols);
     for (std::int64_t r = 0; r < source.rows; ++r) {
       std::copy_n(source.row_data(r), source.cols, m.data() + r * source.cols);

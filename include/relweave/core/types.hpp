@@ -20,7 +20,7 @@ enum class RelationId : std::int32_t {};
 
 /// The position of a strong id in arrays that hold one entry per type or relation.
 template <typename Id>
-  requires std::is_enum_v<Id>
+requires std::is_enum_v<Id>
 constexpr std::int32_t index(Id id) {
   return static_cast<std::int32_t>(id);
 }
@@ -31,8 +31,8 @@ enum class Space { host, device };
 /// Element types of the instantiation grid: float for work, double for the reference and gradient
 /// checks.
 template <typename T>
-concept Scalar = std::same_as<std::remove_const_t<T>, float> ||
-                 std::same_as<std::remove_const_t<T>, double>;
+concept Scalar = std::same_as < std::remove_const_t<T>,
+float > || std::same_as<std::remove_const_t<T>, double>;
 
 enum class Reduce { max, mean, sum };
 enum class Activation { identity, relu };

@@ -29,34 +29,25 @@ struct VectorView {
       : data(data_), size(size_) {}
 
   template <typename U>
-    requires detail::AddsConst<U, T>
-  RELWEAVE_HOST_DEVICE constexpr VectorView(VectorView<U, S> other)
+  requires detail::AddsConst<U, T> RELWEAVE_HOST_DEVICE constexpr VectorView(VectorView<U, S> other)
       : data(other.data), size(other.size) {}
 
   RELWEAVE_HOST_DEVICE constexpr bool empty() const { return size == 0; }
 
-  constexpr T& operator[](std::int64_t i) const
-    requires(S == Space::host)
-  {
+  constexpr T& operator[](std::int64_t i) const requires(S == Space::host) {
     assert(i >= 0 && i < size);
     return data[i];
   }
 #if defined(__CUDACC__)
-  RELWEAVE_DEVICE T& operator[](std::int64_t i) const
-    requires(S == Space::device)
-  {
+  RELWEAVE_DEVICE T& operator[](std::int64_t i) const requires(S == Space::device) {
     return data[i];
   }
 #endif
 
-  constexpr T* begin() const
-    requires(S == Space::host)
-  {
+  constexpr T* begin() const requires(S == Space::host) {
     return data;
   }
-  constexpr T* end() const
-    requires(S == Space::host)
-  {
+  constexpr T* end() const requires(S == Space::host) {
     return data + size;
   }
 
@@ -82,29 +73,26 @@ struct MatrixView {
       : data(data_), rows(rows_), cols(cols_), stride(stride_) {}
 
   template <typename U>
-    requires detail::AddsConst<U, T>
-  RELWEAVE_HOST_DEVICE constexpr MatrixView(MatrixView<U, S> other)
+  requires detail::AddsConst<U, T> RELWEAVE_HOST_DEVICE constexpr MatrixView(MatrixView<U, S> other)
       : data(other.data), rows(other.rows), cols(other.cols), stride(other.stride) {}
 
   /// True when there is nothing to read or write; ops take an empty matrix as "not given".
   RELWEAVE_HOST_DEVICE constexpr bool empty() const { return rows == 0 || cols == 0; }
   RELWEAVE_HOST_DEVICE constexpr bool contiguous() const { return stride == cols || rows <= 1; }
 
-  constexpr T& operator()(std::int64_t r, std::int64_t c) const
-    requires(S == Space::host)
-  {
+  constexpr T& operator()(std::int64_t r, std::int64_t c) const requires(S == Space::host) {
     assert(r >= 0 && r < rows && c >= 0 && c < cols);
     return data[r * stride + c];
   }
 #if defined(__CUDACC__)
-  RELWEAVE_DEVICE T& operator()(std::int64_t r, std::int64_t c) const
-    requires(S == Space::device)
-  {
+  RELWEAVE_DEVICE T& operator()(std::int64_t r, std::int64_t c) const requires(S == Space::device) {
     return data[r * stride + c];
   }
 #endif
 
-  RELWEAVE_HOST_DEVICE constexpr T* row_data(std::int64_t r) const { return data + r * stride; }
+  RELWEAVE_HOST_DEVICE constexpr T* row_data(std::int64_t r) const {
+    return data + r * stride;
+  }
   RELWEAVE_HOST_DEVICE constexpr VectorView<T, S> row(std::int64_t r) const {
     return {data + r * stride, cols};
   }

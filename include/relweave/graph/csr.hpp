@@ -25,9 +25,9 @@ struct RelationCsrView {
 /// the CSR (d * relations + r) and its slot, the position inside that row.
 template <Space S = Space::host>
 struct RelationCscView {
-  VectorView<EdgeOffset const, S> col_offsets;   // (message_rows + 1)
-  VectorView<std::int64_t const, S> csr_rows;    // (n_edges)
-  VectorView<std::int32_t const, S> slots;       // (n_edges)
+  VectorView<EdgeOffset const, S> col_offsets;  // (message_rows + 1)
+  VectorView<std::int64_t const, S> csr_rows;   // (n_edges)
+  VectorView<std::int32_t const, S> slots;      // (n_edges)
 };
 
 /// The messages of one relation inside a block: which source rows are transformed, and where
@@ -35,10 +35,10 @@ struct RelationCscView {
 struct RelationBlock {
   RelationId relation{};
   NodeTypeId source{};
-  std::int64_t message_base = 0;        ///< first row in the message matrix
-  std::int64_t message_rows = 0;        ///< number of rows
-  VectorView<NodeId const> source_rows; ///< row of the source type's features per message row;
-                                        ///< empty means 0, 1, 2, ... (all of them)
+  std::int64_t message_base = 0;         ///< first row in the message matrix
+  std::int64_t message_rows = 0;         ///< number of rows
+  VectorView<NodeId const> source_rows;  ///< row of the source type's features per message row;
+                                         ///< empty means 0, 1, 2, ... (all of them)
 };
 
 /// What one layer computes for one destination type.

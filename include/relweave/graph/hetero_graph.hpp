@@ -30,8 +30,8 @@ class RELWEAVE_API HeteroGraph {
   RelationCsrView<> csr(NodeTypeId destination) const;
   /// Transpose of csr(destination), built with the graph.
   RelationCscView<> csc(NodeTypeId destination) const;
-  /// Edge weights in the order of csr(destination).cols; edges of a relation without weights have 1.
-  /// Empty when no relation into `destination` has weights.
+  /// Edge weights in the order of csr(destination).cols; edges of a relation without weights
+  /// have 1. Empty when no relation into `destination` has weights.
   VectorView<float const> weights(NodeTypeId destination) const;
 
   /// The whole graph as one block: every node a destination, every source transformed.

@@ -18,7 +18,7 @@ struct ParameterInfo {
   std::string name;
   std::int64_t rows = 0;  ///< 1 for a vector
   std::int64_t cols = 0;
-  bool vector = false;    ///< shape (cols) rather than (rows, cols)
+  bool vector = false;  ///< shape (cols) rather than (rows, cols)
   std::int64_t offset = 0;
 };
 

@@ -32,8 +32,7 @@ struct RelationAggregateCache {
 /// messages (csr.message_rows, d); self (n_dst, d) or empty; out (n_dst, d).
 template <Scalar T>
 RELWEAVE_API void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
-                                     In<MatrixView<T const>> messages,
-                                     In<MatrixView<T const>> self,
+                                     In<MatrixView<T const>> messages, In<MatrixView<T const>> self,
                                      RelationAggregateParams const& params, MatrixView<T> out,
                                      RelationAggregateCache<T>* cache = nullptr);
 
@@ -45,7 +44,6 @@ RELWEAVE_API void relation_aggregate_backward(HostContext const& ctx, RelationCs
                                               RelationAggregateCache<T> const& cache,
                                               In<MatrixView<T const>> grad_out,
                                               RelationAggregateParams const& params,
-                                              MatrixView<T> grad_messages,
-                                              MatrixView<T> grad_self);
+                                              MatrixView<T> grad_messages, MatrixView<T> grad_self);
 
 }  // namespace relweave::ops

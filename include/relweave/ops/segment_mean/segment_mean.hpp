@@ -25,7 +25,8 @@ struct SegmentMeanParams {
   bool accumulate = false;
 };
 
-/// out[s] = sum_e w_e x[indices[e]] / sum_e w_e over the entries e of segment s. out (n_segments, d).
+/// out[s] = sum_e w_e x[indices[e]] / sum_e w_e over the entries e of segment s. out (n_segments,
+/// d).
 template <Scalar T>
 RELWEAVE_API void segment_mean(HostContext const& ctx, Segments<T> const& segments,
                                In<MatrixView<T const>> x, SegmentMeanParams const& params,
