@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include <relweave/core/buffer.hpp>
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/graph/co_interaction.hpp>
+#include <relweave/io/vocabulary.hpp>
+#include <relweave/model/hgnn.hpp>
+#include <relweave/model/two_tower.hpp>
+#include <relweave/retrieval/exact_index.hpp>
+
+namespace relweave::model {
+
+struct RecommenderConfig {
+  graph::CoInteractionConfig graph;
+  HgnnConfig hgnn;
+  TwoTowerConfig towers;
+  /// False leaves graph and HGNN out: two towers on the item features alone (2T).
+  bool use_hgnn = true;
+};
+
+/// Everything `Recommender::fit` learns from. Items are grouped by type; copied where kept.
+struct TrainingData {
+  graph::InteractionLogView log;  ///< any order
+  graph::ItemTypes types;
+  MatrixView<float const> item_features;  ///< (item_count, f): text vectors [and metadata]
+  MatrixView<float const> user_features;  ///< (user_count, c), or empty
+  io::Vocabulary items;                   ///< external ids in dense order
+  io::Vocabulary users;
+};
+
+struct RecommendOptions {
+  std::int64_t k = 10;
+  bool exclude_seen = true;           ///< leave out the items of the history
+  std::span<NodeTypeId const> types;  ///< only these item types; empty: all
+  std::span<NodeId const> allowed;    ///< only these items; empty: all
+};
+
+struct ScoredItem {
+  NodeId item = -1;
+  float score = 0;
+};
+
+/// The whole pipeline: log -> co-interaction graph -> HGNN -> two towers -> exact index.
+class RELWEAVE_API Recommender {
+ public:
+  explicit Recommender(RecommenderConfig config = {}) : config_(std::move(config)) {}
+
+  void fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress = {});
+
+  /// New log over the same catalogue: trains the towers again on the HGNN's present vectors.
+  void refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
+                    io::Vocabulary users, MatrixView<float const> user_features,
+                    ProgressCallback const& progress = {});
+  /// Builds the graph again from a new log and computes vectors with the trained HGNN, without
+  /// training; the towers keep their parameters and see the new vectors.
+  void refit_graph(HostContext const& ctx, graph::InteractionLogView const& log);
+
+  /// The k best items per history. indices and scores (n, k); missing places are -1, -infinity.
+  /// user_features (n, c), or empty: all zero.
+  void recommend(HostContext const& ctx, Histories const& histories,
+                 MatrixView<float const> user_features, RecommendOptions const& options,
+                 MatrixView<NodeId> indices, MatrixView<float> scores) const;
+  /// The same for users of the training log.
+  void recommend_users(HostContext const& ctx, VectorView<NodeId const> users,
+                       RecommendOptions const& options, MatrixView<NodeId> indices,
+                       MatrixView<float> scores) const;
+  /// One fresh history, for serving; safe to call from many threads.
+  std::vector<ScoredItem> recommend(HostContext const& ctx, std::span<NodeId const> history,
+                                    std::int64_t k) const;
+  /// Scores of every item for users of the training log, (n, item_count), nothing excluded.
+  void score_users(HostContext const& ctx, VectorView<NodeId const> users,
+                   MatrixView<float> out) const;
+
+  /// The k items nearest to each item by the cosine of their general (HGNN) vectors.
+  void similar_items(HostContext const& ctx, VectorView<NodeId const> items, std::int64_t k,
+                     MatrixView<NodeId> indices, MatrixView<float> scores) const;
+
+  /// General vectors (m, hgnn) and tower vectors (m, towers) of items outside the catalogue.
+  void embed_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+                   MatrixView<float const> new_features, NewItemLinks const& links,
+                   MatrixView<float> general, MatrixView<float> tower) const;
+  /// Makes new items retrievable; their dense ids follow those of the catalogue.
+  void add_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+                 MatrixView<float const> new_features, NewItemLinks const& links,
+                 io::Vocabulary const& ids);
+
+  void save(std::filesystem::path const& directory) const;
+  static Recommender load(std::filesystem::path const& directory);
+
+  RecommenderConfig const& config() const { return config_; }
+  bool fitted() const { return towers_.fitted(); }
+  graph::ItemTypes const& types() const { return types_; }
+  io::Vocabulary const& items() const { return items_; }
+  io::Vocabulary const& users() const { return users_; }
+  graph::ItemLinks const& links() const { return links_; }
+  graph::CoInteractionReport const& graph_report() const { return graph_report_; }
+  TrainingHistory const& hgnn_history() const { return hgnn_history_; }
+  TrainingHistory const& tower_history() const { return tower_history_; }
+  MatrixView<float const> general_vectors() const { return general_vectors_.view(); }
+  MatrixView<float const> tower_vectors() const { return tower_vectors_.view(); }
+  Histories histories() const;
+
+ private:
+  RecommenderConfig config_;
+  graph::ItemTypes types_;
+  io::Vocabulary items_;
+  io::Vocabulary users_;
+  Matrix<float> item_features_;
+  Matrix<float> user_features_;
+  graph::ItemLinks links_;
+  graph::CoInteractionReport graph_report_;
+  Hgnn hgnn_;
+  TwoTower towers_;
+  TrainingHistory hgnn_history_;
+  TrainingHistory tower_history_;
+  Matrix<float> general_vectors_;
+  Matrix<float> tower_vectors_;
+  Buffer<std::int64_t> history_offsets_;
+  Buffer<NodeId> history_items_;
+  Buffer<std::uint8_t> history_strong_;
+  std::optional<retrieval::ExactIndex> index_;
+};
+
+/// Reads a model directory written in C++ or in Python.
+RELWEAVE_API Recommender load_checkpoint(std::filesystem::path const& directory);
+
+}  // namespace relweave::model

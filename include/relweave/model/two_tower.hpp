@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include <relweave/core/buffer.hpp>
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/graph/co_interaction.hpp>
+#include <relweave/model/training.hpp>
+#include <relweave/nn/mlp.hpp>
+#include <relweave/nn/parameter.hpp>
+#include <relweave/nn/pooled_linear.hpp>
+
+namespace relweave::model {
+
+enum class TowerLoss {
+  sampled_softmax,  ///< in-batch softmax with popularity correction
+  dot_product,      ///< De Nadai et al. 2024, eq. 5; bounded by the unit norm of both outputs
+  bpr,              ///< Rendle et al. 2009, over in-batch negatives
+};
+
+/// Which interactions of the user make the history of a training example.
+enum class HistoryMode {
+  leave_one_out,  ///< the user's most recent items without the target
+  causal,         ///< only items strictly before the target
+};
+
+enum class LearningRateSchedule { constant, cosine };
+
+/// Defaults are the recipe measured on X-Wines (docs/benchmarks.md).
+struct TwoTowerConfig {
+  std::vector<std::int64_t> layers = {512, 256, 128};
+  std::int64_t epochs = 6;
+  std::int64_t batch = 512;
+  double learning_rate = 1e-3;
+  LearningRateSchedule schedule = LearningRateSchedule::cosine;
+  TowerLoss loss = TowerLoss::sampled_softmax;
+  double temperature = 0.05;
+  double correction = 1.0;  ///< share of log q subtracted from the logits in training
+  HistoryMode history = HistoryMode::leave_one_out;
+  std::int32_t max_history = 50;    ///< most recent items of the user
+  std::int64_t window_seconds = 0;  ///< 0: no limit
+  double weak_weight = 0.3;         ///< of weak signals in the history; strong ones weigh 1
+  double hidden_history = 0.03;     ///< share of examples without history: teaches the cold user
+  double trend = 0.5;               ///< weight of the recent-popularity prior at serving
+  std::int64_t trend_seconds = 90LL * 86400;
+  std::uint64_t seed = 0;
+};
+
+/// Interaction histories in time order, oldest first: user u has entries
+/// [offsets[u], offsets[u + 1]).
+struct Histories {
+  VectorView<std::int64_t const> offsets;  // (n_users + 1)
+  VectorView<NodeId const> items;          // (n_entries) dense item ids
+  VectorView<std::uint8_t const> strong;   // (n_entries), or empty: all strong
+};
+
+/// What is known of items: features (n, f) text and metadata; vectors (n, v) pooled in histories
+/// and given to the item tower: HGNN vectors in 2T-HGNN, the text vectors in 2T alone.
+struct ItemInputs {
+  MatrixView<float const> features;
+  MatrixView<float const> vectors;
+};
+
+/// User tower and item tower into one vector space. The user tower reads a history and optional
+/// user features, never a user id, so it serves users it has not seen. De Nadai et al. 2024.
+class RELWEAVE_API TwoTower {
+ public:
+  explicit TwoTower(TwoTowerConfig config = {}) : config_(std::move(config)) {}
+
+  /// Trains on the strong interactions of `log` (sorted by user, then time).
+  /// user_features (user_count, c) or empty.
+  TrainingHistory fit(HostContext const& ctx, graph::InteractionLogView const& log,
+                      graph::ItemTypes const& types, ItemInputs const& items,
+                      MatrixView<float const> user_features, ProgressCallback const& progress = {});
+
+  /// Unit item vectors, (n, layers.back()). item_types (n) and inputs may be of any items,
+  /// those of the training or new ones.
+  void item_vectors(HostContext const& ctx, VectorView<NodeTypeId const> item_types,
+                    ItemInputs const& items, MatrixView<float> out) const;
+
+  /// Unit user vectors, (n_users, layers.back()), from histories over the training's items.
+  void user_vectors(HostContext const& ctx, Histories const& histories,
+                    graph::ItemTypes const& types, MatrixView<float const> vectors,
+                    MatrixView<float const> user_features, MatrixView<float> out) const;
+
+  /// What serving adds to the score of each training item: the recent-popularity prior.
+  VectorView<float const> item_bias() const { return item_bias_.view(); }
+  VectorView<float> item_bias() { return item_bias_.view(); }
+
+  /// Sizes both towers without training them, so that parameters can be loaded.
+  void initialize(std::int64_t type_count, std::int64_t item_count, std::int64_t feature_count,
+                  std::int64_t vector_size, std::int64_t user_feature_count);
+
+  TwoTowerConfig const& config() const { return config_; }
+  bool fitted() const { return user_input_.has_value(); }
+  std::int64_t out_features() const { return config_.layers.back(); }
+  nn::ParameterSet<float>& parameters() { return parameters_; }
+  nn::ParameterSet<float> const& parameters() const { return parameters_; }
+
+ private:
+  TwoTowerConfig config_;
+  nn::ParameterSet<float> parameters_;
+  std::optional<nn::PooledLinear<float>> user_input_;  // first layer, through the item table
+  std::optional<nn::Mlp<float>> user_mlp_;             // the layers after it
+  std::optional<nn::Mlp<float>> item_mlp_;
+  Buffer<float> item_bias_;
+  std::int64_t type_count_ = 0;
+  std::int64_t feature_count_ = 0;
+  std::int64_t vector_size_ = 0;
+  std::int64_t user_feature_count_ = 0;
+};
+
+}  // namespace relweave::model
