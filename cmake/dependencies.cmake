@@ -1,6 +1,7 @@
 # Packages from pip (cmeel-eigen, nlohmann-json) serve where the system has none, such as in the isolated
 # build of a wheel: their files lie below each entry of CMAKE_PREFIX_PATH and of Python's module path.
-set(relweave_prefixes ${CMAKE_PREFIX_PATH})
+cmake_path(CONVERT "$ENV{CMAKE_PREFIX_PATH}" TO_CMAKE_PATH_LIST relweave_prefixes)
+list(PREPEND relweave_prefixes ${CMAKE_PREFIX_PATH})
 foreach(prefix IN LISTS relweave_prefixes)
   list(APPEND CMAKE_PREFIX_PATH "${prefix}/cmeel.prefix")
 endforeach()

@@ -7,9 +7,9 @@ folder, in the layout of an install prefix::
     relweave/lib/librelweave.a           library
     relweave/lib/cmake/relweave/         relweaveConfig.cmake
 
-so ``cmake -Drelweave_DIR="$(python -m relweave.build_paths)"`` makes ``find_package(relweave)`` work.
-Projects that build with scikit-build-core and name relweave among their build requirements need not
-even that.
+so ``find_package(relweave)`` works after
+``cmake -Drelweave_DIR="$(python -m relweave.build_paths)"``. Projects that build with
+scikit-build-core and name relweave among their build requirements need not even that.
 """
 
 from __future__ import annotations
