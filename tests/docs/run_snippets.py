@@ -1,9 +1,9 @@
 """Run the code blocks of README.md and docs/ that say so: a fence opened as ```python tested.
 
 The word `tested` after the language marks a block. The Python blocks of one file run as one script,
-in order, so that later ones may use what earlier ones made; likewise the bash blocks. Each C++ block
-is a program that is compiled and linked against the installed wheel, not run. Everything happens in
-a temporary folder.
+in order, so that later ones may use what earlier ones made; likewise the bash blocks. Each C++
+block is a program that is compiled and linked against the installed wheel, not run. Everything
+happens in a temporary folder.
 
 Usage: python tests/docs/run_snippets.py [file...]
 """
