@@ -1,5 +1,5 @@
 # Library, headers and the files that answer find_package(relweave). In a wheel the prefix is the package's own
-# folder (site-packages/relweave), so the same layout lies there; relweave.cmake_dir() in Python names it.
+# folder (site-packages/relweave), so the same layout lies there; `python -m relweave.build_paths` names it.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 

@@ -60,9 +60,10 @@ check_headers() { cmake --build "$CPP_BUILD" --target all_verify_interface_heade
 
 test_cpp() { ctest --test-dir "$CPP_BUILD" --output-on-failure --no-tests=error -j 2; }
 
-# consume NAME CMAKE_OPTION: builds and runs examples/consume against one installation.
+# consume NAME SOURCE [CMAKE_OPTION]: builds and runs the programs of examples/consume against the library, obtained in
+# one of the ways there are.
 consume() {
-  cmake -S examples/consume -B "$BUILD/consume-$1" -G Ninja -DCMAKE_BUILD_TYPE=Release "$2" >/dev/null
+  cmake -S "$2" -B "$BUILD/consume-$1" -G Ninja -DCMAKE_BUILD_TYPE=Release "${@:3}" >/dev/null
   cmake --build "$BUILD/consume-$1"
   "$BUILD/consume-$1/consumer"
   "$BUILD/consume-$1/consumer_of_headers"
@@ -70,8 +71,9 @@ consume() {
 
 test_consumers() {
   cmake --install "$CPP_BUILD" >/dev/null
-  consume prefix -DCMAKE_PREFIX_PATH="$PREFIX"
-  consume wheel -Drelweave_DIR="$(python -m relweave.build_paths)"
+  consume prefix examples/consume -DCMAKE_PREFIX_PATH="$PREFIX"
+  consume wheel examples/consume -Drelweave_DIR="$(python -m relweave.build_paths)"
+  consume subdirectory tests/install
 }
 
 test_python() { pytest -q --durations=10; }

@@ -17,6 +17,7 @@ os.environ.setdefault(
 
 import numpy as np
 import scipy.sparse as sp
+
 from xwines_protocol import HEAD, Data, row
 
 Scorer = Callable[[np.ndarray], np.ndarray]  # user ids -> (len, n_items)

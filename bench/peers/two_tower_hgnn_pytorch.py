@@ -16,6 +16,7 @@ import time
 
 import torch
 import torch.nn.functional as F
+
 from pytorch_hgnn import build_graph, train_hgnn
 from pytorch_two_tower import mean_history_scores, scores, train_two_tower
 from xwines_protocol import HEAD, Data, row
