@@ -7,7 +7,8 @@ target_compile_options(relweave_options INTERFACE
   -Wno-missing-field-initializers  # designated initialisers leave defaults out on purpose
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false positives of g++ 12 on std::string's operator+
   $<$<BOOL:${RELWEAVE_WERROR}>:-Werror>
-  $<$<BOOL:${RELWEAVE_SANITIZE}>:-fsanitize=address,undefined;-fno-sanitize-recover=undefined;-fno-omit-frame-pointer>)
+  $<$<BOOL:${RELWEAVE_SANITIZE}>:-fsanitize=address,undefined;-fno-sanitize-recover=undefined;-fno-omit-frame-pointer>
+  $<$<BOOL:${RELWEAVE_SANITIZE}>:-Wno-maybe-uninitialized>)  # false positives of g++ under sanitizers
 target_link_options(relweave_options INTERFACE $<$<BOOL:${RELWEAVE_SANITIZE}>:-fsanitize=address,undefined>)
 
 set(RELWEAVE_ISAS baseline)
