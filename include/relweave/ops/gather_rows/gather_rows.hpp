@@ -7,12 +7,25 @@
 
 namespace relweave::ops {
 
-/// out[i] = x[indices[i]].
+/// Copy rows of a table: out[i] = x[indices[i]].
+/// Shapes:      x (n, d); indices (m), values in [0, n), repeats allowed; out (m, d).
+/// Numerics:    exact copies, NaN included.
+/// Aliasing:    out may not overlap x.
+/// Cost:        2 m d sizeof(T) bytes. No workspace.
+/// Determinism: any_thread_count: no arithmetic.
+/// Throws:      ShapeError when out is not (m, d); IndexError when an index is outside [0, n).
 template <Scalar T>
 RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
                               In<VectorView<NodeId const>> indices, MatrixView<T> out);
 
-/// out[indices[i]] += x[i], in the order of i for each row of out: the adjoint of gather_rows.
+/// Add rows into a table: out[indices[i]] += x[i], in the order of i for each row of out. The
+/// adjoint of gather_rows.
+/// Shapes:      x (m, d); indices (m), values in [0, n), repeats allowed; out (n, d).
+/// Numerics:    sums in T, starting from what `out` holds.
+/// Aliasing:    out may not overlap x.
+/// Cost:        m d additions, 3 m d sizeof(T) bytes at most. No workspace.
+/// Determinism: any_thread_count: tasks own columns of out.
+/// Throws:      ShapeError when x is not (m, d); IndexError when an index is outside [0, n).
 template <Scalar T>
 RELWEAVE_API void scatter_rows(HostContext const& ctx, In<MatrixView<T const>> x,
                                In<VectorView<NodeId const>> indices, MatrixView<T> out);

@@ -7,6 +7,7 @@
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
 #include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
 #include <relweave/graph/csr.hpp>
 
 namespace relweave::ops {
@@ -21,23 +22,53 @@ struct RelationAggregateParams {
 template <Scalar T>
 struct RelationAggregateCache {
   /// For max: the winning slot of each (csr row, feature), (n_dst * relations, d), as unsigned
-  /// integers of `arg_width` bytes; all ones = none (empty row).
+  /// integers of `arg_width` bytes; all ones = none (empty row). One byte serves rows of up to 254
+  /// edges, two serve 65,534.
   Buffer<std::byte> arg;
   int arg_width = 0;
   /// With l2_normalize: the norm of each row before division, (n_dst).
   Buffer<T> norm;
 };
 
-/// out[d] = post(self[d] + sum_r reduce_{e in row (d, r)} messages[cols[e]]).
-/// messages (csr.message_rows, d); self (n_dst, d) or empty; out (n_dst, d).
+/// Aggregate every destination's neighbours relation by relation, add its own term, and finish the
+/// layer: out[i] = post(self[i] + sum_r reduce_{e in row (i, r)} messages[cols[e]]), where post is
+/// the activation, then with l2_normalize the division by the row's L2 norm.
+/// Shapes:      messages (csr.message_rows, d); self (n_dst, d), or empty for zeros; out (n_dst,
+/// d). Numerics:    accumulates in T, relation after relation; hub rows in chunks, merged in order.
+/// An
+///              empty row contributes 0. The first maximum wins. A NaN wins over any number, so it
+///              reaches out, and relu keeps it. A zero row stays zero under l2_normalize; norms
+///              neither overflow nor underflow for finite rows.
+/// Aliasing:    out may be self; messages may not overlap out.
+/// Cost:        bandwidth bound: E (d sizeof(T) + 4) bytes gathered, 2 n_dst d sizeof(T) streamed,
+///              and n_dst relations d arg_width bytes of arg when a cache is given. Workspace: only
+///              for hub rows, d (sizeof(T) + 4) bytes per chunk.
+/// Determinism: any_thread_count: partitions depend on the sizes of the input alone.
+/// Throws:      ShapeError when shapes disagree with csr; IndexError when csr's offsets descend or
+///              leave cols, or a col is outside [0, message_rows).
+/// Source:      Hamilton et al. 2017, Inductive Representation Learning on Large Graphs, alg. 1 and
+///              eq. 3 (arXiv:1706.02216), per relation as in De Nadai et al. 2024, eqs. 1-3
+///              (arXiv:2403.05185). The relation's transform comes before, one row per source.
 template <Scalar T>
 RELWEAVE_API void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
                                      In<MatrixView<T const>> messages, In<MatrixView<T const>> self,
                                      RelationAggregateParams const& params, MatrixView<T> out,
                                      RelationAggregateCache<T>* cache = nullptr);
 
-/// Overwrites grad_messages (message_rows, d) and, unless empty, grad_self (n_dst, d).
-/// `out` and `cache` are those of the forward pass with the same csr and params.
+/// Gradients of relation_aggregate. g = grad_out through L2 norm and activation; grad_self = g;
+/// grad_messages[j] = sum of g[i] / (row's degree for mean, 1 otherwise) over the edges (i, r) <-
+/// j, for max over those whose slot won, feature by feature. Overwrites both. Shapes:      out,
+/// grad_out (n_dst, d), `out` and `cache` those of the forward pass with the same
+///              csr and params; grad_messages (message_rows, d); grad_self (n_dst, d) or empty.
+/// Numerics:    relu passes where out > 0. A row of norm 0 gives no gradient. Sums in T, in the
+///              order of i, then of relation and slot.
+/// Aliasing:    grad_self may be grad_out; no other overlap.
+/// Cost:        max: n_dst relations d scattered sums; mean and sum: E d. No transpose and no
+///              atomics. Workspace: n_dst d T when g is not grad_out and grad_self is empty, and
+///              per thread one tile of columns of one relation's message rows where that fits a
+///              cache.
+/// Determinism: any_thread_count: tasks own columns of disjoint message rows.
+/// Throws:      as the forward pass, and ShapeError when the cache is not of its shape.
 template <Scalar T>
 RELWEAVE_API void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const& csr,
                                               In<MatrixView<T const>> out,

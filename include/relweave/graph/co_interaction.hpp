@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <relweave/core/buffer.hpp>
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+#include <relweave/graph/hetero_graph.hpp>
+
+namespace relweave::graph {
+
+/// Who interacted with what, when: one row per event, columns of equal length, dense ids.
+struct InteractionLogView {
+  VectorView<NodeId const> user;
+  VectorView<NodeId const> item;
+  VectorView<std::int64_t const> time;    ///< seconds since 1970; may be negative
+  VectorView<std::uint8_t const> strong;  ///< 1 strong, 0 weak signal; empty: all strong
+  std::int64_t user_count = 0;
+  std::int64_t item_count = 0;
+};
+
+/// Item types of a catalogue whose dense ids are grouped by type: items of type t are
+/// [offsets[t], offsets[t + 1]).
+struct RELWEAVE_API ItemTypes {
+  std::vector<std::string> names;     // (T)
+  std::vector<std::int64_t> offsets;  // (T + 1)
+
+  std::int64_t count(NodeTypeId type) const {
+    auto const t = static_cast<std::size_t>(index(type));
+    return offsets[t + 1] - offsets[t];
+  }
+  NodeTypeId type_of(NodeId item) const;
+  /// Position of the item inside its type.
+  NodeId local(NodeId item) const {
+    return static_cast<NodeId>(item - offsets[static_cast<std::size_t>(index(type_of(item)))]);
+  }
+};
+
+/// What makes one neighbour stronger than another.
+enum class EdgeWeight {
+  count,   ///< users who share both items
+  cosine,  ///< count / sqrt(users of one * users of the other)
+  pmi,     ///< log(count * events / (users * users)), damped by count / (count + 5)
+};
+
+struct CoInteractionConfig {
+  std::int32_t max_history = 50;    ///< most recent items of each user that make pairs
+  std::int64_t window_seconds = 0;  ///< longest time between the two items of a pair; 0: any
+  std::int64_t min_count = 1;       ///< users that a link needs
+  std::int32_t top_neighbors = 10;  ///< strongest neighbours kept per item and neighbour type, the
+                                    ///< union of what either end keeps; 0 keeps all
+  EdgeWeight weight = EdgeWeight::cosine;
+  bool strong_only = false;  ///< leave weak signals out of the graph
+};
+
+/// Undirected links between items, each once: lower < upper, sorted by (lower, upper).
+struct ItemLinks {
+  Buffer<NodeId> lower;
+  Buffer<NodeId> upper;
+  Buffer<std::int64_t> count;
+  Buffer<float> weight;
+};
+
+/// What became of the events and pairs.
+struct CoInteractionReport {
+  std::int64_t events = 0;
+  std::int64_t weak_left_out = 0;   ///< by strong_only
+  std::int64_t repeats_merged = 0;  ///< further events of a user with the same item
+  std::int64_t over_cap = 0;        ///< events beyond max_history
+  std::int64_t users = 0;           ///< users with at least one event
+  std::int64_t single_item_users = 0;
+  std::int64_t pairs = 0;  ///< pairs of items counted, summed over users
+  std::int64_t links_found = 0;
+  std::int64_t below_min_count = 0;
+  std::int64_t beyond_top = 0;  ///< links that neither end keeps
+  std::int64_t links = 0;
+  std::vector<std::int64_t> links_per_type_pair;  ///< (T * T), lower type first
+};
+
+/// Counts, for every pair of items, the users who interacted with both, and keeps the strongest
+/// links. Each user's events are sorted by time, repeats merged into the latest, and cut to the
+/// most recent max_history items. Any order of rows gives the same links. Cost: sum over users of
+/// (items in the capped history)^2; memory of one counter per item and thread, plus the links.
+/// Determinism: any_thread_count.
+/// Throws: ConfigError for an empty log or a setting out of range, ShapeError for columns of
+/// different length, IndexError for ids out of range.
+/// Source: De Nadai et al. 2024, section 4.1.1 (arXiv 2403.05185); the pruning is this library's.
+RELWEAVE_API ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const& log,
+                                            ItemTypes const& types,
+                                            CoInteractionConfig const& config,
+                                            CoInteractionReport* report = nullptr);
+
+/// Node types = item types; one relation "co" for every ordered pair of types, so that each
+/// undirected pair of types has both of its directions.
+RELWEAVE_API Schema co_interaction_schema(ItemTypes const& types);
+
+/// The graph that holds both directions of every link, with the link's weight.
+RELWEAVE_API HeteroGraph link_graph(HostContext const& ctx, ItemTypes const& types,
+                                    ItemLinks const& links);
+
+}  // namespace relweave::graph

@@ -1,0 +1,71 @@
+#include <relweave/ops/row_normalize/row_normalize.hpp>
+
+#include <cmath>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+#include <relweave/ops/detail/row_kernels.hpp>
+
+namespace relweave::ops {
+
+namespace {
+
+constexpr std::int64_t rows_per_task = 256;
+
+}  // namespace
+
+template <Scalar T>
+void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x, MatrixView<T> out,
+                   In<VectorView<T>> norms) {
+  expect_shape("row_normalize", "out", out, x.rows, x.cols);
+  if (!norms.empty()) {
+    expect_size("row_normalize", "norms", norms, x.rows);
+  }
+  auto const& kernels = detail::row_kernels<T>(ctx);
+  parallel_for_blocks(ctx, x.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      T const* const from = x.row_data(r);
+      T* const to = out.row_data(r);
+      T const norm = std::sqrt(kernels.dot(from, from, x.cols));
+      for (std::int64_t c = 0; c < x.cols; ++c) {
+        to[c] = norm > 0 ? from[c] / norm : from[c];
+      }
+      if (!norms.empty()) {
+        norms[r] = norm;
+      }
+    }
+  });
+}
+
+template <Scalar T>
+void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
+                            In<VectorView<T const>> norms, In<MatrixView<T const>> grad_out,
+                            MatrixView<T> grad_x) {
+  constexpr std::string_view here = "row_normalize_backward";
+  expect_shape(here, "grad_out", grad_out, out.rows, out.cols);
+  expect_shape(here, "grad_x", grad_x, out.rows, out.cols);
+  expect_size(here, "norms", norms, out.rows);
+  auto const& kernels = detail::row_kernels<T>(ctx);
+  parallel_for_blocks(ctx, out.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      T const* const y = out.row_data(r);
+      T const* const g = grad_out.row_data(r);
+      T const along = kernels.dot(y, g, out.cols);
+      T const scale = norms[r] > 0 ? 1 / norms[r] : T{0};
+      T* const to = grad_x.row_data(r);
+      for (std::int64_t c = 0; c < out.cols; ++c) {
+        to[c] = (g[c] - y[c] * along) * scale;
+      }
+    }
+  });
+}
+
+#define RELWEAVE_INSTANTIATE(T)                                                          \
+  template void row_normalize<T>(HostContext const&, MatrixView<T const>, MatrixView<T>, \
+                                 VectorView<T>);                                         \
+  template void row_normalize_backward<T>(HostContext const&, MatrixView<T const>,       \
+                                          VectorView<T const>, MatrixView<T const>, MatrixView<T>)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+
+}  // namespace relweave::ops

@@ -1,0 +1,101 @@
+#include <relweave/ops/top_k/top_k.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+
+namespace relweave::ops {
+
+namespace {
+
+constexpr std::int64_t rows_per_task = 8;
+
+template <typename T>
+constexpr T lowest = -std::numeric_limits<T>::infinity();
+
+/// Inserts into k places sorted from best to worst. Columns come in ascending order, so an equal
+/// score goes behind those already there.
+template <typename T>
+void insert(T score, NodeId column, NodeId* indices, T* values, std::int64_t k) {
+  std::int64_t place = k - 1;
+  for (; place > 0 && values[place - 1] < score; --place) {
+    values[place] = values[place - 1];
+    indices[place] = indices[place - 1];
+  }
+  values[place] = score;
+  indices[place] = column;
+}
+
+template <typename T>
+void scan(T const* scores, std::int64_t n, NodeId first_column, NodeId* indices, T* values,
+          std::int64_t k) {
+  // Most scores lose against the k-th best so far: looked at in blocks whose largest element is
+  // found without branches, only winning blocks are walked.
+  constexpr std::int64_t block = 64;
+  std::int64_t c = 0;
+  for (; c + block <= n; c += block) {
+    bool any = false;
+    T const threshold = values[k - 1];
+    for (std::int64_t j = 0; j < block; ++j) {
+      any |= scores[c + j] > threshold;
+    }
+    for (std::int64_t j = 0; any && j < block; ++j) {
+      if (scores[c + j] > values[k - 1]) {
+        insert(scores[c + j], static_cast<NodeId>(first_column + c + j), indices, values, k);
+      }
+    }
+  }
+  for (; c < n; ++c) {
+    if (scores[c] > values[k - 1]) {
+      insert(scores[c], static_cast<NodeId>(first_column + c), indices, values, k);
+    }
+  }
+}
+
+template <typename T>
+void check(std::string_view here, MatrixView<T const> scores, MatrixView<NodeId> indices,
+           MatrixView<T> values) {
+  if (indices.cols < 1) {
+    raise<ConfigError>(here, "k", std::to_string(indices.cols), "at least 1");
+  }
+  expect_shape(here, "indices", indices, scores.rows, indices.cols);
+  expect_shape(here, "values", values, scores.rows, indices.cols);
+}
+
+}  // namespace
+
+template <Scalar T>
+void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId first_column,
+                 MatrixView<NodeId> indices, MatrixView<T> values) {
+  check<T>("top_k_merge", scores, indices, values);
+  parallel_for_blocks(ctx, scores.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t r = begin; r < end; ++r) {
+      scan(scores.row_data(r), scores.cols, first_column, indices.row_data(r), values.row_data(r),
+           indices.cols);
+    }
+  });
+}
+
+template <Scalar T>
+void top_k(HostContext const& ctx, In<MatrixView<T const>> scores, MatrixView<NodeId> indices,
+           MatrixView<T> values) {
+  check<T>("top_k", scores, indices, values);
+  for (std::int64_t r = 0; r < scores.rows; ++r) {
+    std::fill_n(indices.row_data(r), indices.cols, NodeId{-1});
+    std::fill_n(values.row_data(r), values.cols, lowest<T>);
+  }
+  top_k_merge<T>(ctx, scores, 0, indices, values);
+}
+
+#define RELWEAVE_INSTANTIATE(T)                                                       \
+  template void top_k<T>(HostContext const&, MatrixView<T const>, MatrixView<NodeId>, \
+                         MatrixView<T>);                                              \
+  template void top_k_merge<T>(HostContext const&, MatrixView<T const>, NodeId,       \
+                               MatrixView<NodeId>, MatrixView<T>)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+
+}  // namespace relweave::ops
