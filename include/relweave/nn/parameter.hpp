@@ -52,6 +52,9 @@ class RELWEAVE_API ParameterSet {
   VectorView<T> vector_gradient(ParameterId id);
 
  private:
+  ParameterId add(std::string name, std::int64_t rows, std::int64_t cols, bool vector);
+  ParameterInfo const& info(ParameterId id) const;
+
   std::vector<ParameterInfo> infos_;
   std::int64_t size_ = 0;
   Buffer<T> values_;

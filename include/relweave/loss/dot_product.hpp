@@ -1,0 +1,22 @@
+#pragma once
+
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+
+namespace relweave::loss {
+
+/// The papers' two-tower loss and its gradient: mean over b of
+///   sum_{n != target[b]} w[n] s[b, n] / sum_{n != target[b]} w[n]  -  s[b, target[b]],
+/// with w[n] the inverse popularity of the column's item times its count in the batch. Linear in
+/// the scores, so unbounded below: it diverges unless the scores are bounded. Here they are dot
+/// products of unit vectors, which keeps the loss in [-2, 2].
+/// scores, grad (B, N), grad may be scores; target (B); weights (N), not negative.
+/// Source: De Nadai et al. 2024, eq. 5 (arXiv 2403.05185).
+template <Scalar T>
+RELWEAVE_API double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
+                                In<VectorView<NodeId const>> target,
+                                In<VectorView<T const>> weights, MatrixView<T> grad);
+
+}  // namespace relweave::loss

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+
+namespace relweave::loss {
+
+/// The columns of a score matrix: the unique items of a batch.
+template <Scalar T>
+struct Candidates {
+  VectorView<NodeId const> target;  ///< (B) column of each row's positive
+  VectorView<T const> log_q;        ///< (N) log probability that the column's item is sampled
+  VectorView<T const> count;        ///< (N) how often the item is in the batch; empty: once
+};
+
+struct SampledSoftmaxParams {
+  double temperature = 0.05;
+  double correction = 1.0;  ///< share of log q that is subtracted
+};
+
+/// Softmax cross entropy over in-batch candidates with popularity correction:
+///   l[b, n] = scores[b, n] / temperature - correction * log_q[n] + log(count[n]),  n != target[b],
+/// the target without its count, and the weighted mean over b of -log softmax(l[b])[target[b]].
+/// That equals the B x B formulation in which duplicates of the positive are masked. Frequent items
+/// are sampled often, so without the correction (or with its sign wrong) they are pushed down.
+/// scores, grad (B, N), grad may be scores; row_weights (B) or empty: ones.
+/// Source: Yi et al. 2019, Sampling-Bias-Corrected Neural Modeling, eqs. 3-5 (RecSys).
+template <Scalar T>
+RELWEAVE_API double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
+                                    In<Candidates<T>> const& candidates,
+                                    SampledSoftmaxParams const& params,
+                                    In<VectorView<T const>> row_weights, MatrixView<T> grad);
+
+}  // namespace relweave::loss

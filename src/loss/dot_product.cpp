@@ -1,0 +1,52 @@
+#include <relweave/loss/dot_product.hpp>
+
+#include <string>
+
+#include <relweave/core/error.hpp>
+
+#include "row_losses.hpp"
+
+namespace relweave::loss {
+
+template <Scalar T>
+double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
+                   In<VectorView<NodeId const>> target, In<VectorView<T const>> weights,
+                   MatrixView<T> grad) {
+  constexpr std::string_view here = "dot_product";
+  expect_size(here, "target", target, scores.rows);
+  expect_indices(here, "target", target, scores.cols);
+  expect_size(here, "weights", weights, scores.cols);
+  expect_shape(here, "grad", grad, scores.rows, scores.cols);
+  double total_weight = 0;
+  for (T const w : weights) {
+    if (!(w >= 0)) {
+      raise<ConfigError>(here, "weights", std::to_string(w), "0 or more");
+    }
+    total_weight += static_cast<double>(w);
+  }
+  double const share = 1.0 / static_cast<double>(scores.rows);
+  return share * sum_rows(ctx, scores.rows, [&](std::int64_t b) {
+           NodeId const t = target[b];
+           double const others = total_weight - static_cast<double>(weights[t]);
+           double const scale = others > 0 ? 1 / others : 0.0;  // no negative: nothing to push away
+           double const positive = static_cast<double>(scores(b, t));
+           double negative = 0;
+           for (std::int64_t n = 0; n < scores.cols; ++n) {
+             if (n != t) {
+               double const w = static_cast<double>(weights[n]) * scale;
+               negative += w * static_cast<double>(scores(b, n));
+               grad(b, n) = static_cast<T>(share * w);
+             }
+           }
+           grad(b, t) = static_cast<T>(-share);
+           return negative - positive;
+         });
+}
+
+#define RELWEAVE_INSTANTIATE(T)                                           \
+  template double dot_product<T>(HostContext const&, MatrixView<T const>, \
+                                 VectorView<NodeId const>, VectorView<T const>, MatrixView<T>)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+
+}  // namespace relweave::loss

@@ -1,0 +1,87 @@
+#include <relweave/loss/sampled_softmax.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include <relweave/core/error.hpp>
+
+#include "row_losses.hpp"
+
+namespace relweave::loss {
+
+template <Scalar T>
+double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
+                       In<Candidates<T>> const& candidates, SampledSoftmaxParams const& params,
+                       In<VectorView<T const>> row_weights, MatrixView<T> grad) {
+  constexpr std::string_view here = "sampled_softmax";
+  std::int64_t const n = scores.cols;
+  expect_size(here, "candidates.target", candidates.target, scores.rows);
+  expect_indices(here, "candidates.target", candidates.target, n);
+  expect_size(here, "candidates.log_q", candidates.log_q, n);
+  if (!candidates.count.empty()) {
+    expect_size(here, "candidates.count", candidates.count, n);
+  }
+  if (!row_weights.empty()) {
+    expect_size(here, "row_weights", row_weights, scores.rows);
+  }
+  expect_shape(here, "grad", grad, scores.rows, n);
+  if (!(params.temperature > 0)) {
+    raise<ConfigError>(here, "temperature", std::to_string(params.temperature), "above 0");
+  }
+
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const offset = scratch.vector<T>(n);  // of a column that is not the target
+  auto const log_count = scratch.vector<T>(n);
+  for (std::int64_t c = 0; c < n; ++c) {
+    log_count[c] = candidates.count.empty() ? T{0} : std::log(candidates.count[c]);
+    offset[c] = log_count[c] - static_cast<T>(params.correction) * candidates.log_q[c];
+  }
+  double total_weight = static_cast<double>(scores.rows);
+  if (!row_weights.empty()) {
+    total_weight = 0;
+    for (T const w : row_weights) {
+      total_weight += static_cast<double>(w);
+    }
+  }
+  if (!(total_weight > 0)) {
+    raise<ShapeError>(here, "row_weights", "a sum of " + std::to_string(total_weight),
+                      "at least one row, with a positive total weight");
+  }
+
+  auto const inverse_temperature = static_cast<T>(1 / params.temperature);
+  return sum_rows(ctx, scores.rows, [&](std::int64_t b) {
+    NodeId const target = candidates.target[b];
+    T const* const s = scores.row_data(b);
+    T* const g = grad.row_data(b);
+    T const target_logit = s[target] * inverse_temperature + offset[target] - log_count[target];
+    T largest = target_logit;
+    for (std::int64_t c = 0; c < n; ++c) {
+      g[c] = s[c] * inverse_temperature + offset[c];
+      largest = c != target && g[c] > largest ? g[c] : largest;
+    }
+    g[target] = target_logit;
+    double sum = 0;
+    for (std::int64_t c = 0; c < n; ++c) {
+      g[c] = std::exp(g[c] - largest);
+      sum += static_cast<double>(g[c]);
+    }
+    double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights[b]);
+    double const share = weight / total_weight;
+    auto const scale = static_cast<T>(share / sum) * inverse_temperature;
+    for (std::int64_t c = 0; c < n; ++c) {
+      g[c] *= scale;
+    }
+    g[target] -= static_cast<T>(share) * inverse_temperature;
+    return share * (std::log(sum) - static_cast<double>(target_logit - largest));
+  });
+}
+
+#define RELWEAVE_INSTANTIATE(T)                                                         \
+  template double sampled_softmax<T>(HostContext const&, MatrixView<T const>,           \
+                                     Candidates<T> const&, SampledSoftmaxParams const&, \
+                                     VectorView<T const>, MatrixView<T>)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+
+}  // namespace relweave::loss
