@@ -1,0 +1,62 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+
+namespace relweave::retrieval {
+
+/// What a search leaves out. Empty fields leave out nothing.
+struct SearchOptions {
+  /// Per query q: the items excluded_items[excluded_offsets[q] .. excluded_offsets[q + 1]).
+  VectorView<std::int64_t const> excluded_offsets;  // (queries + 1)
+  VectorView<NodeId const> excluded_items;
+  std::span<NodeTypeId const> allowed_types;  ///< only items of these types
+  std::span<NodeId const> allowed_items;      ///< only these items
+};
+
+/// Exact maximum-inner-product search: score(query, item) = <query, vector of item> + bias of item.
+/// Items are scored block by block: memory beyond the index is a block of scores, never queries x
+/// items. Normalise the vectors first to rank by cosine.
+/// Searching is const and thread-safe; the answers do not depend on the number of threads.
+class RELWEAVE_API ExactIndex {
+ public:
+  /// Copies vectors (n, d). types (n) and bias (n) may be empty: one type, no bias.
+  /// Throws ConfigError for vectors that are not finite.
+  explicit ExactIndex(MatrixView<float const> vectors, VectorView<NodeTypeId const> types = {},
+                      VectorView<float const> bias = {});
+
+  /// Appends items, numbered from size() on.
+  void add(MatrixView<float const> vectors, VectorView<NodeTypeId const> types = {},
+           VectorView<float const> bias = {});
+
+  /// The k best items per query, best first, ties to the lower item. Places without an item hold -1
+  /// and -infinity: k may exceed what is left after the filters, or the catalogue.
+  /// queries (q, d); indices and scores (q, k).
+  void search(HostContext const& ctx, MatrixView<float const> queries, std::int64_t k,
+              SearchOptions const& options, MatrixView<NodeId> indices,
+              MatrixView<float> scores) const;
+
+  /// Scores of all items, nothing left out: out (q, n).
+  void scores(HostContext const& ctx, MatrixView<float const> queries, MatrixView<float> out) const;
+
+  std::int64_t size() const { return size_; }
+  std::int64_t dimension() const { return dimension_; }
+  MatrixView<float const> vectors() const { return {vectors_.data(), size_, dimension_}; }
+
+ private:
+  void check_queries(std::string_view function, MatrixView<float const> queries) const;
+
+  std::int64_t size_ = 0;
+  std::int64_t dimension_ = 0;
+  std::vector<float> vectors_;
+  std::vector<NodeTypeId> types_;  // empty: all of one type
+  std::vector<float> bias_;
+};
+
+}  // namespace relweave::retrieval

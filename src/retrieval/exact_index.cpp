@@ -1,0 +1,188 @@
+#include <relweave/retrieval/exact_index.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+#include <relweave/ops/linear/linear.hpp>
+#include <relweave/ops/top_k/top_k.hpp>
+
+namespace relweave::retrieval {
+
+namespace {
+
+// A block of scores (256 queries x 4,096 items) is 4 MB: it stays in the L2 and L3 caches between
+// the product that writes it and the selection that reads it.
+constexpr std::int64_t block_queries = 256;
+constexpr std::int64_t block_items = 4096;
+
+constexpr float nothing = -std::numeric_limits<float>::infinity();
+
+void expect_finite(std::string_view function, std::string_view argument,
+                   MatrixView<float const> m) {
+  for (std::int64_t r = 0; r < m.rows; ++r) {
+    for (float const x : m.row(r)) {
+      if (!std::isfinite(x)) {
+        raise<ConfigError>(function, argument, std::to_string(x) + " in row " + std::to_string(r),
+                           "finite numbers");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+ExactIndex::ExactIndex(MatrixView<float const> vectors, VectorView<NodeTypeId const> types,
+                       VectorView<float const> bias)
+    : dimension_(vectors.cols) {
+  add(vectors, types, bias);
+}
+
+void ExactIndex::add(MatrixView<float const> vectors, VectorView<NodeTypeId const> types,
+                     VectorView<float const> bias) {
+  constexpr std::string_view here = "ExactIndex.add";
+  expect_shape(here, "vectors", vectors, vectors.rows, dimension_);
+  expect_finite(here, "vectors", vectors);
+  if (!types.empty() || !types_.empty()) {
+    expect_size(here, "types", types, vectors.rows);
+  }
+  if (!bias.empty()) {
+    expect_size(here, "bias", bias, vectors.rows);
+    expect_finite(here, "bias", {bias.data, 1, bias.size});
+  }
+  if (size_ + vectors.rows > std::numeric_limits<NodeId>::max()) {
+    raise<IndexError>(here, "vectors", std::to_string(size_ + vectors.rows) + " items",
+                      "at most " + std::to_string(std::numeric_limits<NodeId>::max()));
+  }
+  for (std::int64_t r = 0; r < vectors.rows; ++r) {
+    auto const row = vectors.row(r);
+    vectors_.insert(vectors_.end(), row.begin(), row.end());
+  }
+  types_.insert(types_.end(), types.begin(), types.end());
+  size_ += vectors.rows;
+  if (bias.empty()) {
+    bias_.resize(static_cast<std::size_t>(size_), 0.0F);
+  } else {
+    bias_.insert(bias_.end(), bias.begin(), bias.end());
+  }
+}
+
+void ExactIndex::check_queries(std::string_view function, MatrixView<float const> queries) const {
+  expect_shape(function, "queries", queries, queries.rows, dimension_);
+  expect_finite(function, "queries", queries);
+}
+
+void ExactIndex::scores(HostContext const& ctx, MatrixView<float const> queries,
+                        MatrixView<float> out) const {
+  check_queries("ExactIndex.scores", queries);
+  expect_shape("ExactIndex.scores", "out", out, queries.rows, size_);
+  ops::matmul<float>(ctx, queries, vectors(), {.b = ops::Transpose::yes}, out);
+  parallel_for_blocks(ctx, out.rows, 64, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t q = begin; q < end; ++q) {
+      float* const row = out.row_data(q);
+      for (std::int64_t i = 0; i < size_; ++i) {
+        row[i] += bias_[static_cast<std::size_t>(i)];
+      }
+    }
+  });
+}
+
+void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries, std::int64_t k,
+                        SearchOptions const& options, MatrixView<NodeId> indices,
+                        MatrixView<float> scores) const {
+  constexpr std::string_view here = "ExactIndex.search";
+  if (k < 1) {
+    raise<ConfigError>(here, "k", std::to_string(k), "at least 1");
+  }
+  check_queries(here, queries);
+  expect_shape(here, "indices", indices, queries.rows, k);
+  expect_shape(here, "scores", scores, queries.rows, k);
+  bool const excludes = !options.excluded_offsets.empty();
+  if (excludes) {
+    expect_size(here, "excluded_offsets", options.excluded_offsets, queries.rows + 1);
+    expect_indices(here, "excluded_items", options.excluded_items, size_);
+  }
+  expect_indices(
+      here, "allowed_items",
+      VectorView<NodeId const>(options.allowed_items.data(), std::ssize(options.allowed_items)),
+      size_);
+
+  // What every query may see, as a bias: -infinity takes an item out.
+  std::vector<float> bias = bias_;
+  if (!options.allowed_types.empty()) {
+    for (std::size_t i = 0; i < bias.size(); ++i) {
+      auto const type = types_.empty() ? NodeTypeId{0} : types_[i];
+      if (std::find(options.allowed_types.begin(), options.allowed_types.end(), type) ==
+          options.allowed_types.end()) {
+        bias[i] = nothing;
+      }
+    }
+  }
+  if (!options.allowed_items.empty()) {
+    std::vector<float> allowed(bias.size(), nothing);
+    for (NodeId const item : options.allowed_items) {
+      allowed[static_cast<std::size_t>(item)] = bias[static_cast<std::size_t>(item)];
+    }
+    bias = std::move(allowed);
+  }
+
+  std::int64_t const query_blocks = (queries.rows + block_queries - 1) / block_queries;
+  // Threads share the blocks of queries; a single block shares the products inside it instead.
+  parallel_for(ctx, query_blocks, [&](std::int64_t qb) {
+    std::int64_t const q0 = qb * block_queries;
+    std::int64_t const rows = std::min(block_queries, queries.rows - q0);
+    HostContext own = ctx;
+    if (query_blocks > 1) {
+      own.workspace = nullptr;  // the thread's own
+    }
+    Workspace::Scope scratch(scratch_of(own));
+    auto const block = scratch.matrix<float>(rows, std::min(block_items, size_));
+    std::vector<std::int64_t> next;  // per query: its first exclusion not yet passed
+    std::vector<NodeId> excluded;
+    std::vector<std::int64_t> excluded_offsets{0};
+    if (excludes) {
+      for (std::int64_t q = q0; q < q0 + rows; ++q) {
+        auto const first = options.excluded_items.data + options.excluded_offsets[q];
+        auto const last = options.excluded_items.data + options.excluded_offsets[q + 1];
+        next.push_back(std::ssize(excluded));
+        excluded.insert(excluded.end(), first, last);
+        std::sort(excluded.begin() + next.back(), excluded.end());
+        excluded_offsets.push_back(std::ssize(excluded));
+      }
+    }
+    auto const out_indices = indices.row_slice(q0, rows);
+    auto const out_scores = scores.row_slice(q0, rows);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::fill_n(out_indices.row_data(r), k, NodeId{-1});
+      std::fill_n(out_scores.row_data(r), k, nothing);
+    }
+    for (std::int64_t i0 = 0; i0 < size_; i0 += block_items) {
+      std::int64_t const items = std::min(block_items, size_ - i0);
+      auto const part = block.col_slice(0, items);
+      ops::matmul<float>(own, queries.row_slice(q0, rows), vectors().row_slice(i0, items),
+                         {.b = ops::Transpose::yes}, part);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        float* const row = part.row_data(r);
+        float const* const add = bias.data() + i0;
+        for (std::int64_t i = 0; i < items; ++i) {
+          row[i] += add[i];
+        }
+        if (excludes) {
+          auto const u = static_cast<std::size_t>(r);
+          auto& at = next[u];
+          for (;
+               at < excluded_offsets[u + 1] && excluded[static_cast<std::size_t>(at)] < i0 + items;
+               ++at) {
+            row[excluded[static_cast<std::size_t>(at)] - i0] = nothing;
+          }
+        }
+      }
+      ops::top_k_merge<float>(own, part, static_cast<NodeId>(i0), out_indices, out_scores);
+    }
+  });
+}
+
+}  // namespace relweave::retrieval
