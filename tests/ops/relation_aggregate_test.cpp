@@ -12,7 +12,7 @@
 
 #include <support/gradient_check.hpp>
 #include <support/instruction_sets.hpp>
-#include <support/random_graph.hpp>
+#include <support/random_csr.hpp>
 
 using namespace relweave;
 using namespace relweave::ops;
