@@ -1,23 +1,32 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
 
-#include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/graph/csr.hpp>
 #include <relweave/graph/hetero_graph.hpp>
+#include <relweave/sampling/sampled_blocks.hpp>
 
 namespace relweave::sampling {
+
+/// A fanout that no node's degree exceeds.
+inline constexpr std::int32_t all_neighbors = std::numeric_limits<std::int32_t>::max();
 
 struct NeighborSamplerConfig {
   /// Neighbours per node and relation, one number per layer of the network, input side first.
   std::vector<std::int32_t> fanouts;
+  /// Fanouts by relation, [layer][relation], in place of `fanouts` for the layers whose list is not
+  /// empty; 0 leaves a relation out. Empty: `fanouts` for all.
+  std::vector<std::vector<std::int32_t>> relation_fanouts;
+  /// Draw every neighbour anew, `fanout` of them even where a node has fewer (but at least one).
+  bool replace = false;
 };
 
 /// Undirected links, as pairs of nodes counted over all types (types in schema order), that must
@@ -29,66 +38,57 @@ struct ExcludedLinks {
 
 struct SampleOptions {
   ExcludedLinks excluded;
-  float node_drop = 0;  ///< probability that a node loses its whole neighbourhood in this step
+  /// Probability that a node loses its whole neighbourhood, in all layers, in this step: what
+  /// prepares a network for nodes without edges.
+  float node_drop = 0;
 };
 
-/// The blocks of one sample, input side first: layer l + 1 reads what layer l wrote. In every
-/// source list the destinations come first. Buffers are reused by the next sample.
-class RELWEAVE_API SampledBlocks {
- public:
-  std::span<BlockView const> blocks() const { return views_; }
-  /// Graph nodes of one type whose input features the first layer reads.
-  VectorView<NodeId const> input_nodes(NodeTypeId type) const;
-
- private:
-  friend class NeighborSampler;
-
-  /// The sampled neighbours of the destinations of one type.
-  struct Destination {
-    std::vector<EdgeOffset> row_offsets;
-    std::vector<NodeId> cols;
-    std::vector<RelationBlock> relations;
-    std::vector<std::vector<NodeId>> source_rows;  // per relation
-  };
-  struct Layer {
-    std::vector<Destination> destinations;     // per type
-    std::vector<std::vector<NodeId>> sources;  // per type: graph nodes, destinations first
-    std::vector<std::int64_t> source_counts;   // per type
-    std::vector<DestinationBlock> blocks;      // per type
-  };
-
-  std::vector<Layer> layers_;
-  std::vector<BlockView> views_;
-};
-
-/// Uniform neighbour sampling without replacement, anew in every call: at most `fanout` neighbours
-/// per destination and relation, all of them when there are no more. Seeds may be of several types.
-/// The blocks are in the aggregation's layout with every unique (relation, source) once.
-/// Determinism: any_thread_count; each row is a function of (seed, step, layer, node, relation).
+/// Uniform neighbour sampling, anew in every call: at most `fanout` neighbours per destination and
+/// relation, all of them when there are no more. Seeds may be of several types. The blocks are in
+/// the aggregation's layout, with one message row per unique (relation, source); inside a row,
+/// neighbours ascend as in the graph.
+/// Determinism: any_thread_count; each row is a function of (seed, step, layer, relation, node) and
+/// of what it may draw from.
+/// Cost: proportional to the sampled edges, except that nodes with excluded links look at all of
+/// their edges. Two maps over all nodes and message rows are held, and cleared by what was set.
+/// One sampler serves one caller at a time.
 /// Source: Hamilton et al. 2017, GraphSAGE, algorithm 2 (arXiv 1706.02216).
 class RELWEAVE_API NeighborSampler {
  public:
-  /// The graph must outlive the sampler.
+  /// The graph must outlive the sampler. Throws ConfigError for no layer, a negative fanout, or
+  /// `replace` with all_neighbors; ShapeError for relation_fanouts of another size.
   NeighborSampler(graph::HeteroGraph const& graph, NeighborSamplerConfig config);
 
   /// seeds: unique nodes per type, the destinations of the last layer.
+  /// Throws ShapeError for another number of lists than node types or excluded lists of different
+  /// length, IndexError for ids out of range, GraphError for a seed given twice, ConfigError for a
+  /// node_drop outside [0, 1].
   void sample(HostContext const& ctx, std::span<VectorView<NodeId const> const> seeds,
               std::uint64_t seed, std::uint64_t step, SampleOptions const& options,
               SampledBlocks& out);
 
  private:
-  struct Draw;  // what the random numbers and exclusions of one layer depend on
+  /// What the random numbers of one layer depend on.
+  struct Draw {
+    std::uint64_t layer_seed;
+    std::uint64_t drop_seed;
+    float node_drop;
+    std::span<std::int32_t const> fanouts;  // per relation of the schema
+  };
 
+  void check(std::span<VectorView<NodeId const> const> seeds, SampleOptions const& options);
   void sort_excluded(ExcludedLinks const& excluded);
   void sample_rows(HostContext const& ctx, Draw const& draw, NodeTypeId type,
                    std::span<NodeId const> nodes, SampledBlocks::Destination& out) const;
   void number_sources(SampledBlocks::Layer& layer);
+  void number_sources(std::size_t type, SampledBlocks::Layer& layer);
 
   graph::HeteroGraph const& graph_;
-  NeighborSamplerConfig config_;
+  std::vector<std::vector<std::int32_t>> fanouts_;  // [layer][relation]
+  bool replace_;
   std::vector<std::int64_t> type_offsets_;           // nodes of all types, counted together
   std::vector<std::vector<NodeId>> position_;        // per type: node -> row in the sources, or -1
-  std::vector<NodeId> message_row_;                  // message row of the graph -> of the block
+  std::vector<NodeId> message_row_;                  // message row of the graph -> of its relation
   std::vector<std::pair<NodeId, NodeId>> excluded_;  // both directions of each link, sorted
 };
 
