@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -16,6 +17,8 @@
 #include <relweave/retrieval/exact_index.hpp>
 
 namespace relweave::model {
+
+class SortedLog;
 
 struct RecommenderConfig {
   graph::CoInteractionConfig graph;
@@ -108,6 +111,11 @@ class RELWEAVE_API Recommender {
   Histories histories() const;
 
  private:
+  void expect_fitted(std::string_view function) const;
+  void set_general_vectors(HostContext const& ctx);
+  void build_index(HostContext const& ctx);
+  std::vector<NodeTypeId> catalogue_types() const;
+
   RecommenderConfig config_;
   graph::ItemTypes types_;
   io::Vocabulary items_;
@@ -122,10 +130,10 @@ class RELWEAVE_API Recommender {
   TrainingHistory tower_history_;
   Matrix<float> general_vectors_;
   Matrix<float> tower_vectors_;
-  Buffer<std::int64_t> history_offsets_;
-  Buffer<NodeId> history_items_;
-  Buffer<std::uint8_t> history_strong_;
-  std::optional<retrieval::ExactIndex> index_;
+  std::shared_ptr<SortedLog const> log_;
+  std::vector<NodeTypeId> added_types_;         // of the items added after training
+  std::optional<retrieval::ExactIndex> index_;  // tower vectors of all items, added ones too
+  std::optional<retrieval::ExactIndex> general_index_;  // unit general vectors of the catalogue
 };
 
 /// Reads a model directory written in C++ or in Python.

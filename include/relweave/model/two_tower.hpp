@@ -8,10 +8,9 @@
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
 #include <relweave/graph/co_interaction.hpp>
+#include <relweave/model/tower_network.hpp>
 #include <relweave/model/training.hpp>
-#include <relweave/nn/mlp.hpp>
 #include <relweave/nn/parameter.hpp>
-#include <relweave/nn/pooled_linear.hpp>
 
 namespace relweave::model {
 
@@ -89,13 +88,15 @@ class RELWEAVE_API TwoTower {
   /// What serving adds to the score of each training item: the recent-popularity prior.
   VectorView<float const> item_bias() const { return item_bias_.view(); }
   VectorView<float> item_bias() { return item_bias_.view(); }
+  /// The same for an item that no training interaction touched, such as one added later.
+  float unseen_bias() const { return unseen_bias_; }
+  void set_unseen_bias(float bias) { unseen_bias_ = bias; }
 
   /// Sizes both towers without training them, so that parameters can be loaded.
-  void initialize(std::int64_t type_count, std::int64_t item_count, std::int64_t feature_count,
-                  std::int64_t vector_size, std::int64_t user_feature_count);
+  void initialize(TowerInputs const& inputs, std::int64_t item_count);
 
   TwoTowerConfig const& config() const { return config_; }
-  bool fitted() const { return user_input_.has_value(); }
+  bool fitted() const { return network_.has_value(); }
   std::int64_t out_features() const { return config_.layers.back(); }
   nn::ParameterSet<float>& parameters() { return parameters_; }
   nn::ParameterSet<float> const& parameters() const { return parameters_; }
@@ -103,14 +104,9 @@ class RELWEAVE_API TwoTower {
  private:
   TwoTowerConfig config_;
   nn::ParameterSet<float> parameters_;
-  std::optional<nn::PooledLinear<float>> user_input_;  // first layer, through the item table
-  std::optional<nn::Mlp<float>> user_mlp_;             // the layers after it
-  std::optional<nn::Mlp<float>> item_mlp_;
+  std::optional<TowerNetwork> network_;
   Buffer<float> item_bias_;
-  std::int64_t type_count_ = 0;
-  std::int64_t feature_count_ = 0;
-  std::int64_t vector_size_ = 0;
-  std::int64_t user_feature_count_ = 0;
+  float unseen_bias_ = 0;
 };
 
 }  // namespace relweave::model

@@ -1,0 +1,63 @@
+#include <exception>
+#include <string>
+
+#include <relweave/core/context.hpp>
+#include <relweave/core/error.hpp>
+#include <relweave/core/isa.hpp>
+
+#include "bindings.hpp"
+
+namespace relweave::python {
+
+namespace {
+
+/// Raises the class of relweave.errors that has the C++ error's name.
+template <typename E>
+bool translate(std::exception_ptr const& p, char const* name) {
+  try {
+    std::rethrow_exception(p);
+  } catch (E const& error) {
+    py::object const type = py::module_::import("relweave.errors").attr(name);
+    PyErr_SetString(type.ptr(), error.what());
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+py::dict show_config() {
+  py::dict result;
+  result["version"] = RELWEAVE_VERSION_STRING;
+  result["isa"] = std::string(isa_name(resolve_isa(Isa::automatic)));
+  result["threads"] = default_threads();
+  result["cuda"] = false;
+  return result;
+}
+
+}  // namespace
+
+void bind_errors(py::module_&) {
+  py::register_exception_translator([](std::exception_ptr p) {
+    bool const known =
+        p == nullptr || translate<ShapeError>(p, "ShapeError") ||
+        translate<IndexError>(p, "IndexError") || translate<DTypeError>(p, "DTypeError") ||
+        translate<DeviceError>(p, "DeviceError") || translate<GraphError>(p, "GraphError") ||
+        translate<CudaError>(p, "CudaError") ||
+        translate<NotCompiledError>(p, "NotCompiledError") || translate<IoError>(p, "IoError") ||
+        translate<ConfigError>(p, "ConfigError") || translate<Error>(p, "Error");
+    if (!known) {
+      std::rethrow_exception(p);
+    }
+  });
+}
+
+}  // namespace relweave::python
+
+PYBIND11_MODULE(_core, m) {
+  using namespace relweave::python;
+  m.doc() = "The compiled part of relweave. Private: use the package's own modules.";
+  m.attr("__version__") = RELWEAVE_VERSION_STRING;
+  m.def("show_config", &show_config);
+  bind_errors(m);
+  bind_model(m);
+}

@@ -1,0 +1,268 @@
+#include <relweave/model/config_json.hpp>
+#include <relweave/model/recommender.hpp>
+
+#include "model_arrays.hpp"
+
+namespace relweave::python {
+
+namespace {
+
+using model::Recommender;
+
+using Answer = std::pair<py::array_t<NodeId>, py::array_t<float>>;
+
+/// The filters of a request; keeps what RecommendOptions only refers to.
+struct Filters {
+  std::vector<NodeTypeId> types;
+  std::vector<NodeId> allowed;
+
+  Filters(std::optional<Array<std::int32_t>> const& type_ids,
+          std::optional<Array<NodeId>> const& items) {
+    if (type_ids) {
+      types = types_of(*type_ids);
+    }
+    if (items) {
+      allowed.assign(items->data(), items->data() + items->size());
+    }
+  }
+
+  model::RecommendOptions options(std::int64_t k, bool exclude_seen) const {
+    return {.k = k, .exclude_seen = exclude_seen, .types = types, .allowed = allowed};
+  }
+};
+
+/// Allocates an (n, k) answer and fills it without the GIL.
+template <typename F>
+Answer answer(std::int64_t n, std::int64_t k, F const& fill) {
+  Answer result{new_matrix<NodeId>(n, k), new_matrix<float>(n, k)};
+  auto const indices = mutable_view(result.first);
+  auto const scores = mutable_view(result.second);
+  py::gil_scoped_release const release;
+  fill(indices, scores);
+  return result;
+}
+
+graph::InteractionLogView log_view(char const* function, Array<NodeId> const& user,
+                                   Array<NodeId> const& item, Array<std::int64_t> const& time,
+                                   Array<std::uint8_t> const& strong, std::int64_t user_count,
+                                   std::int64_t item_count) {
+  return {.user = vector_view(user, function, "user"),
+          .item = vector_view(item, function, "item"),
+          .time = vector_view(time, function, "time"),
+          .strong = vector_view(strong, function, "strong"),
+          .user_count = user_count,
+          .item_count = item_count};
+}
+
+void fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
+         Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+         std::vector<std::string> type_names, std::vector<std::int64_t> type_offsets,
+         Array<float> const& item_features, std::optional<Array<float>> const& user_features,
+         py::object const& item_ids, py::object const& user_ids, int threads, py::object progress) {
+  constexpr char const* here = "Recommender.fit";
+  model::TrainingData data{.log = {},
+                           .types = item_types(std::move(type_names), std::move(type_offsets)),
+                           .item_features = matrix_view(item_features, here, "item_features"),
+                           .user_features = matrix_view(user_features, here, "user_features"),
+                           .items = vocabulary_of(item_ids),
+                           .users = vocabulary_of(user_ids)};
+  data.log = log_view(here, user, item, time, strong, data.users.size(), data.types.offsets.back());
+  TrainingMonitor monitor(std::move(progress));
+  {
+    py::gil_scoped_release const release;
+    self.fit(HostContext{.threads = threads}, std::move(data), monitor.callback());
+  }
+  monitor.rethrow();
+}
+
+void refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
+                  Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                  std::optional<Array<float>> const& user_features, py::object const& user_ids,
+                  int threads, py::object progress) {
+  constexpr char const* here = "Recommender.refit_towers";
+  io::Vocabulary users = vocabulary_of(user_ids);
+  auto const log =
+      log_view(here, user, item, time, strong, users.size(), self.types().offsets.back());
+  auto const features = matrix_view(user_features, here, "user_features");
+  TrainingMonitor monitor(std::move(progress));
+  {
+    py::gil_scoped_release const release;
+    self.refit_towers(HostContext{.threads = threads}, log, std::move(users), features,
+                      monitor.callback());
+  }
+  monitor.rethrow();
+}
+
+void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
+                 Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                 std::int64_t user_count, int threads) {
+  auto const log = log_view("Recommender.refit_graph", user, item, time, strong, user_count,
+                            self.types().offsets.back());
+  py::gil_scoped_release const release;
+  self.refit_graph(HostContext{.threads = threads}, log);
+}
+
+Answer recommend(Recommender const& self, Array<std::int64_t> const& offsets,
+                 Array<NodeId> const& items, Array<std::uint8_t> const& strong,
+                 std::optional<Array<float>> const& user_features, std::int64_t k,
+                 bool exclude_seen, std::optional<Array<std::int32_t>> const& types,
+                 std::optional<Array<NodeId>> const& allowed, int threads) {
+  constexpr char const* here = "Recommender.recommend";
+  model::Histories const histories{.offsets = vector_view(offsets, here, "offsets"),
+                                   .items = vector_view(items, here, "items"),
+                                   .strong = vector_view(strong, here, "strong")};
+  auto const features = matrix_view(user_features, here, "user_features");
+  Filters const filters(types, allowed);
+  return answer(histories.offsets.size - 1, k, [&](auto indices, auto scores) {
+    self.recommend(HostContext{.threads = threads}, histories, features,
+                   filters.options(k, exclude_seen), indices, scores);
+  });
+}
+
+Answer recommend_users(Recommender const& self, Array<NodeId> const& users, std::int64_t k,
+                       bool exclude_seen, std::optional<Array<std::int32_t>> const& types,
+                       std::optional<Array<NodeId>> const& allowed, int threads) {
+  auto const codes = vector_view(users, "Recommender.recommend", "users");
+  Filters const filters(types, allowed);
+  return answer(codes.size, k, [&](auto indices, auto scores) {
+    self.recommend_users(HostContext{.threads = threads}, codes, filters.options(k, exclude_seen),
+                         indices, scores);
+  });
+}
+
+py::array_t<float> score_users(Recommender const& self, Array<NodeId> const& users, int threads) {
+  auto const codes = vector_view(users, "Recommender.score_users", "users");
+  auto result = new_matrix<float>(codes.size, self.items().size());
+  auto const out = mutable_view(result);
+  py::gil_scoped_release const release;
+  self.score_users(HostContext{.threads = threads}, codes, out);
+  return result;
+}
+
+Answer similar_items(Recommender const& self, Array<NodeId> const& items, std::int64_t k,
+                     int threads) {
+  auto const codes = vector_view(items, "Recommender.similar_items", "items");
+  return answer(codes.size, k, [&](auto indices, auto scores) {
+    self.similar_items(HostContext{.threads = threads}, codes, k, indices, scores);
+  });
+}
+
+std::pair<py::array_t<float>, py::array_t<float>> embed_items(
+    Recommender const& self, Array<std::int32_t> const& types, Array<float> const& features,
+    Array<NodeId> const& new_item, Array<NodeId> const& item, int threads) {
+  constexpr char const* here = "Recommender.embed_items";
+  auto const type_ids = types_of(types);
+  auto const x = matrix_view(features, here, "features");
+  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
+                                  .item = vector_view(item, here, "item")};
+  auto general = new_matrix<float>(x.rows, self.general_vectors().cols);
+  auto tower = new_matrix<float>(x.rows, self.tower_vectors().cols);
+  auto const general_view = mutable_view(general);
+  auto const tower_view = mutable_view(tower);
+  {
+    py::gil_scoped_release const release;
+    self.embed_items(HostContext{.threads = threads}, view_of(type_ids), x, links, general_view,
+                     tower_view);
+  }
+  return {general, tower};
+}
+
+void add_items(Recommender& self, Array<std::int32_t> const& types, Array<float> const& features,
+               Array<NodeId> const& new_item, Array<NodeId> const& item, py::object const& ids,
+               int threads) {
+  constexpr char const* here = "Recommender.add_items";
+  auto const type_ids = types_of(types);
+  auto const x = matrix_view(features, here, "features");
+  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
+                                  .item = vector_view(item, here, "item")};
+  io::Vocabulary const names = vocabulary_of(ids);
+  py::gil_scoped_release const release;
+  self.add_items(HostContext{.threads = threads}, view_of(type_ids), x, links, names);
+}
+
+py::tuple histories(Recommender const& self) {
+  auto const h = self.histories();
+  return py::make_tuple(copy_of(h.offsets), copy_of(h.items), copy_of(h.strong));
+}
+
+py::tuple links(Recommender const& self) {
+  auto const& l = self.links();
+  return py::make_tuple(copy_of(l.lower.view()), copy_of(l.upper.view()), copy_of(l.count.view()),
+                        copy_of(l.weight.view()));
+}
+
+}  // namespace
+
+void bind_recommender(py::module_& m) {
+  m.def(
+      "default_config", [] { return model::to_json(model::RecommenderConfig{}); },
+      "Settings of the whole pipeline as JSON, every one at its default.");
+
+  py::class_<Recommender>(m, "RecommenderModel", "The whole pipeline, on dense ids.")
+      .def(py::init([](std::string const& config) {
+             return Recommender(model::recommender_config_from_json(config));
+           }),
+           py::arg("config"))
+      .def("fit", &fit, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
+           py::arg("strong"), py::arg("type_names"), py::arg("type_offsets"),
+           py::arg("item_features"), py::arg("user_features"), py::arg("item_ids"),
+           py::arg("user_ids"), py::arg("threads"), py::arg("progress"))
+      .def("refit_towers", &refit_towers, py::kw_only(), py::arg("user"), py::arg("item"),
+           py::arg("time"), py::arg("strong"), py::arg("user_features"), py::arg("user_ids"),
+           py::arg("threads"), py::arg("progress"))
+      .def("refit_graph", &refit_graph, py::kw_only(), py::arg("user"), py::arg("item"),
+           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads"))
+      .def("recommend", &recommend, py::kw_only(), py::arg("offsets"), py::arg("items"),
+           py::arg("strong"), py::arg("user_features"), py::arg("k"), py::arg("exclude_seen"),
+           py::arg("types"), py::arg("allowed"), py::arg("threads"))
+      .def("recommend_users", &recommend_users, py::kw_only(), py::arg("users"), py::arg("k"),
+           py::arg("exclude_seen"), py::arg("types"), py::arg("allowed"), py::arg("threads"))
+      .def("score_users", &score_users, py::kw_only(), py::arg("users"), py::arg("threads"))
+      .def("similar_items", &similar_items, py::kw_only(), py::arg("items"), py::arg("k"),
+           py::arg("threads"))
+      .def("embed_items", &embed_items, py::kw_only(), py::arg("types"), py::arg("features"),
+           py::arg("new_item"), py::arg("item"), py::arg("threads"))
+      .def("add_items", &add_items, py::kw_only(), py::arg("types"), py::arg("features"),
+           py::arg("new_item"), py::arg("item"), py::arg("ids"), py::arg("threads"))
+      .def(
+          "save",
+          [](Recommender const& self, std::string const& directory) {
+            py::gil_scoped_release const release;
+            self.save(directory);
+          },
+          py::arg("directory"))
+      .def_static(
+          "load",
+          [](std::string const& directory) {
+            py::gil_scoped_release const release;
+            return Recommender::load(directory);
+          },
+          py::arg("directory"))
+      .def_property_readonly("config",
+                             [](Recommender const& r) { return model::to_json(r.config()); })
+      .def_property_readonly("fitted", &Recommender::fitted)
+      .def_property_readonly("type_names", [](Recommender const& r) { return r.types().names; })
+      .def_property_readonly("type_offsets", [](Recommender const& r) { return r.types().offsets; })
+      .def_property_readonly("item_ids", [](Recommender const& r) { return ids_of(r.items()); })
+      .def_property_readonly("user_ids", [](Recommender const& r) { return ids_of(r.users()); })
+      .def_property_readonly("links", &links)
+      .def_property_readonly("graph_report",
+                             [](Recommender const& r) { return report_of(r.graph_report()); })
+      .def_property_readonly("hgnn_history",
+                             [](Recommender const& r) { return history_of(r.hgnn_history()); })
+      .def_property_readonly("tower_history",
+                             [](Recommender const& r) { return history_of(r.tower_history()); })
+      .def_property_readonly("general_vectors",
+                             [](Recommender const& r) { return copy_of(r.general_vectors()); })
+      .def_property_readonly("tower_vectors",
+                             [](Recommender const& r) { return copy_of(r.tower_vectors()); })
+      .def_property_readonly("histories", &histories);
+}
+
+/// Called by the module's entry point.
+void bind_model(py::module_& m) {
+  bind_stages(m);
+  bind_recommender(m);
+}
+
+}  // namespace relweave::python

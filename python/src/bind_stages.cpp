@@ -1,0 +1,218 @@
+#include <relweave/model/config_json.hpp>
+#include <relweave/model/hgnn.hpp>
+#include <relweave/model/two_tower.hpp>
+
+#include "model_arrays.hpp"
+
+namespace relweave::python {
+
+namespace {
+
+using model::Hgnn;
+using model::TwoTower;
+
+/// Links between items and what became of the events: what the HGNN trains on.
+struct ItemGraph {
+  graph::ItemTypes types;
+  graph::ItemLinks links;
+  graph::CoInteractionReport report;
+};
+
+ItemGraph build_graph(Array<NodeId> const& user, Array<NodeId> const& item,
+                      Array<std::int64_t> const& time,
+                      std::optional<Array<std::uint8_t>> const& strong, std::int64_t user_count,
+                      std::vector<std::string> type_names, std::vector<std::int64_t> type_offsets,
+                      std::string const& config, int threads) {
+  constexpr char const* here = "CoInteractionGraph.build";
+  ItemGraph result{.types = item_types(std::move(type_names), std::move(type_offsets))};
+  graph::InteractionLogView const log{.user = vector_view(user, here, "user"),
+                                      .item = vector_view(item, here, "item"),
+                                      .time = vector_view(time, here, "time"),
+                                      .strong = vector_view(strong, here, "strong"),
+                                      .user_count = user_count,
+                                      .item_count = result.types.offsets.back()};
+  auto const settings = model::recommender_config_from_json(config).graph;
+  py::gil_scoped_release const release;
+  result.links = graph::co_interaction_links(HostContext{.threads = threads}, log, result.types,
+                                             settings, &result.report);
+  return result;
+}
+
+ItemGraph graph_of_links(std::vector<std::string> type_names,
+                         std::vector<std::int64_t> type_offsets, Array<NodeId> const& lower,
+                         Array<NodeId> const& upper, Array<std::int64_t> const& count,
+                         Array<float> const& weight) {
+  ItemGraph result{.types = item_types(std::move(type_names), std::move(type_offsets))};
+  result.links = {.lower = buffer_of(lower),
+                  .upper = buffer_of(upper),
+                  .count = buffer_of(count),
+                  .weight = buffer_of(weight)};
+  result.report.links = lower.size();
+  return result;
+}
+
+py::dict fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& features, int threads,
+                  py::object progress) {
+  auto const x = matrix_view(features, "HGNN.fit", "features");
+  TrainingMonitor monitor(std::move(progress));
+  model::TrainingHistory history;
+  {
+    py::gil_scoped_release const release;
+    history =
+        self.fit(HostContext{.threads = threads}, graph.types, graph.links, x, monitor.callback());
+  }
+  py::dict result = history_of(history);
+  monitor.rethrow();
+  return result;
+}
+
+py::array_t<float> embed(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
+                         int threads) {
+  auto const x = matrix_view(features, "HGNN.embed", "features");
+  auto result = new_matrix<float>(x.rows, self.out_features());
+  auto const out = mutable_view(result);
+  py::gil_scoped_release const release;
+  self.embed(HostContext{.threads = threads}, graph.types, graph.links, x, out);
+  return result;
+}
+
+py::array_t<float> embed_new(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
+                             Array<std::int32_t> const& types, Array<float> const& new_features,
+                             Array<NodeId> const& new_item, Array<NodeId> const& item,
+                             int threads) {
+  constexpr char const* here = "HGNN.embed_new";
+  auto const x = matrix_view(features, here, "features");
+  auto const fresh = matrix_view(new_features, here, "new_features");
+  auto const type_ids = types_of(types);
+  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
+                                  .item = vector_view(item, here, "item")};
+  auto result = new_matrix<float>(fresh.rows, self.out_features());
+  auto const out = mutable_view(result);
+  py::gil_scoped_release const release;
+  self.embed_new(HostContext{.threads = threads}, graph.types, graph.links, x, view_of(type_ids),
+                 fresh, links, out);
+  return result;
+}
+
+py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> const& item,
+                    Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                    std::int64_t user_count, std::vector<std::string> type_names,
+                    std::vector<std::int64_t> type_offsets, Array<float> const& features,
+                    Array<float> const& vectors, std::optional<Array<float>> const& user_features,
+                    int threads, py::object progress) {
+  constexpr char const* here = "TwoTower.fit";
+  auto const types = item_types(std::move(type_names), std::move(type_offsets));
+  graph::InteractionLogView const log{.user = vector_view(user, here, "user"),
+                                      .item = vector_view(item, here, "item"),
+                                      .time = vector_view(time, here, "time"),
+                                      .strong = vector_view(strong, here, "strong"),
+                                      .user_count = user_count,
+                                      .item_count = types.offsets.back()};
+  model::ItemInputs const items{.features = matrix_view(features, here, "features"),
+                                .vectors = matrix_view(vectors, here, "vectors")};
+  auto const extra = matrix_view(user_features, here, "user_features");
+  TrainingMonitor monitor(std::move(progress));
+  model::TrainingHistory history;
+  {
+    py::gil_scoped_release const release;
+    history =
+        self.fit(HostContext{.threads = threads}, log, types, items, extra, monitor.callback());
+  }
+  py::dict result = history_of(history);
+  monitor.rethrow();
+  return result;
+}
+
+py::array_t<float> item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
+                                Array<float> const& features, Array<float> const& vectors,
+                                int threads) {
+  constexpr char const* here = "TwoTower.item_vectors";
+  auto const type_ids = types_of(types);
+  model::ItemInputs const items{.features = matrix_view(features, here, "features"),
+                                .vectors = matrix_view(vectors, here, "vectors")};
+  auto result = new_matrix<float>(std::ssize(type_ids), self.out_features());
+  auto const out = mutable_view(result);
+  py::gil_scoped_release const release;
+  self.item_vectors(HostContext{.threads = threads}, view_of(type_ids), items, out);
+  return result;
+}
+
+py::array_t<float> user_vectors(TwoTower const& self, Array<std::int64_t> const& offsets,
+                                Array<NodeId> const& items, Array<std::uint8_t> const& strong,
+                                std::vector<std::string> type_names,
+                                std::vector<std::int64_t> type_offsets, Array<float> const& vectors,
+                                std::optional<Array<float>> const& user_features, int threads) {
+  constexpr char const* here = "TwoTower.user_vectors";
+  auto const types = item_types(std::move(type_names), std::move(type_offsets));
+  model::Histories const histories{.offsets = vector_view(offsets, here, "offsets"),
+                                   .items = vector_view(items, here, "items"),
+                                   .strong = vector_view(strong, here, "strong")};
+  auto const z = matrix_view(vectors, here, "vectors");
+  auto const extra = matrix_view(user_features, here, "user_features");
+  auto result = new_matrix<float>(histories.offsets.size - 1, self.out_features());
+  auto const out = mutable_view(result);
+  py::gil_scoped_release const release;
+  self.user_vectors(HostContext{.threads = threads}, histories, types, z, extra, out);
+  return result;
+}
+
+}  // namespace
+
+void bind_stages(py::module_& m) {
+  py::class_<ItemGraph>(m, "ItemGraph", "Undirected links between items of several types.")
+      .def_static("build", &build_graph, py::kw_only(), py::arg("user"), py::arg("item"),
+                  py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("type_names"),
+                  py::arg("type_offsets"), py::arg("config"), py::arg("threads"))
+      .def_static("from_links", &graph_of_links, py::kw_only(), py::arg("type_names"),
+                  py::arg("type_offsets"), py::arg("lower"), py::arg("upper"), py::arg("count"),
+                  py::arg("weight"))
+      .def_property_readonly("lower",
+                             [](ItemGraph const& g) { return copy_of(g.links.lower.view()); })
+      .def_property_readonly("upper",
+                             [](ItemGraph const& g) { return copy_of(g.links.upper.view()); })
+      .def_property_readonly("count",
+                             [](ItemGraph const& g) { return copy_of(g.links.count.view()); })
+      .def_property_readonly("weight",
+                             [](ItemGraph const& g) { return copy_of(g.links.weight.view()); })
+      .def_property_readonly("report", [](ItemGraph const& g) { return report_of(g.report); });
+
+  py::class_<Hgnn>(m, "HgnnModel", "Heterogeneous GraphSAGE over an item graph.")
+      .def(py::init([](std::string const& config) {
+             return Hgnn(model::recommender_config_from_json(config).hgnn);
+           }),
+           py::arg("config"))
+      .def("fit", &fit_hgnn, py::arg("graph"), py::arg("features"), py::kw_only(),
+           py::arg("threads"), py::arg("progress"))
+      .def("embed", &embed, py::arg("graph"), py::arg("features"), py::kw_only(),
+           py::arg("threads"))
+      .def("embed_new", &embed_new, py::arg("graph"), py::arg("features"), py::kw_only(),
+           py::arg("types"), py::arg("new_features"), py::arg("new_item"), py::arg("item"),
+           py::arg("threads"))
+      .def_property_readonly("fitted", &Hgnn::fitted)
+      .def("parameters", [](Hgnn const& h) { return parameters_of(h.parameters()); })
+      .def("load_parameters",
+           [](Hgnn& h, py::dict const& values) { set_parameters(h.parameters(), values); })
+      .def("initialize", [](Hgnn& h, ItemGraph const& graph, std::int64_t feature_count) {
+        h.initialize(graph.types, feature_count);
+      });
+
+  py::class_<TwoTower>(m, "TwoTowerModel", "User tower and item tower.")
+      .def(py::init([](std::string const& config) {
+             return TwoTower(model::recommender_config_from_json(config).towers);
+           }),
+           py::arg("config"))
+      .def("fit", &fit_towers, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
+           py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
+           py::arg("features"), py::arg("vectors"), py::arg("user_features"), py::arg("threads"),
+           py::arg("progress"))
+      .def("item_vectors", &item_vectors, py::kw_only(), py::arg("types"), py::arg("features"),
+           py::arg("vectors"), py::arg("threads"))
+      .def("user_vectors", &user_vectors, py::kw_only(), py::arg("offsets"), py::arg("items"),
+           py::arg("strong"), py::arg("type_names"), py::arg("type_offsets"), py::arg("vectors"),
+           py::arg("user_features"), py::arg("threads"))
+      .def_property_readonly("fitted", &TwoTower::fitted)
+      .def_property_readonly("item_bias", [](TwoTower const& t) { return copy_of(t.item_bias()); })
+      .def("parameters", [](TwoTower const& t) { return parameters_of(t.parameters()); });
+}
+
+}  // namespace relweave::python

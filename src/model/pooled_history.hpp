@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include <relweave/core/buffer.hpp>
+#include <relweave/graph/co_interaction.hpp>
+#include <relweave/model/two_tower.hpp>
+#include <relweave/ops/segment_mean/segment_mean.hpp>
+
+#include "id_map.hpp"
+
+namespace relweave::model {
+
+/// One history to pool: entries [begin, end) of the source, newest last.
+struct HistoryRow {
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  NodeId skip = -1;  ///< the training target: none of its occurrences is pooled
+  std::int64_t since = std::numeric_limits<std::int64_t>::min();  ///< older entries are left out
+  std::int64_t user = -1;  ///< row of the user features; -1: unknown, all zero
+  bool hidden = false;     ///< pool nothing, as for a cold user
+};
+
+/// Turns histories into what the user tower's first layer reads: for every user and item type the
+/// weighted mean of item vectors, as coefficients on the unique items in use, and beside the means
+/// [has any (T), log(1 + total weight) (T), user features].
+class PooledHistory {
+ public:
+  PooledHistory(graph::ItemTypes const& types, std::int32_t max_history, double weak_weight,
+                std::int64_t user_feature_count);
+
+  /// `time` belongs to the entries of `source`; it may be empty when no row sets `since`.
+  void build(Histories const& source, VectorView<std::int64_t const> time,
+             std::span<HistoryRow const> rows, MatrixView<float const> user_features);
+
+  /// What the user tower reads, with the vectors of the items in use gathered from `vectors`.
+  /// Valid until the next build() or batch().
+  nn::PooledInput<float> batch(HostContext const& ctx, MatrixView<float const> vectors);
+
+  static std::int64_t extra_features(std::int64_t type_count, std::int64_t user_feature_count) {
+    return 2 * type_count + user_feature_count;
+  }
+
+ private:
+  void collect(Histories const& source, VectorView<std::int64_t const> time, HistoryRow const& row);
+  std::size_t type_of(NodeId item) const;
+  void compact();
+
+  std::vector<std::int64_t> type_offsets_;
+  std::int32_t max_history_;
+  float weak_weight_;
+  std::int64_t user_feature_count_;
+
+  std::vector<std::int64_t> offsets_;
+  std::vector<NodeId> rows_;
+  std::vector<float> weights_;
+  std::vector<float> totals_;  // per type, of the user being collected
+  std::vector<NodeId> items_;  // unique, ascending, hence grouped by type
+  IdMap positions_;            // item -> row in items_
+  std::vector<std::int64_t> group_offsets_;
+  Matrix<float> extra_;
+  Matrix<float> table_;
+};
+
+}  // namespace relweave::model

@@ -1,0 +1,173 @@
+#include <relweave/model/recommender.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include <relweave/core/error.hpp>
+#include <relweave/ops/row_normalize/row_normalize.hpp>
+
+#include "sorted_log.hpp"
+
+namespace relweave::model {
+
+namespace {
+
+void expect_finite(std::string_view function, std::string_view argument,
+                   MatrixView<float const> m) {
+  for (std::int64_t r = 0; r < m.rows; ++r) {
+    for (std::int64_t c = 0; c < m.cols; ++c) {
+      if (!std::isfinite(m(r, c))) {
+        raise<ConfigError>(function, argument,
+                           std::to_string(m(r, c)) + " in row " + std::to_string(r) + ", column " +
+                               std::to_string(c),
+                           "finite numbers", "Replace missing values before training.");
+      }
+    }
+  }
+}
+
+void expect_data(TrainingData const& data) {
+  constexpr std::string_view here = "Recommender.fit";
+  auto const& types = data.types;
+  if (types.names.empty() || types.offsets.size() != types.names.size() + 1) {
+    raise<ShapeError>(here, "types",
+                      std::to_string(types.offsets.size()) + " offsets for " +
+                          std::to_string(types.names.size()) + " types",
+                      "at least one type, and one offset more than types");
+  }
+  std::int64_t const items = types.offsets.back();
+  if (data.log.item_count != items) {
+    raise<ShapeError>(here, "log.item_count", std::to_string(data.log.item_count),
+                      std::to_string(items) + ", the number of items of all types");
+  }
+  if (data.item_features.rows != items || data.item_features.cols == 0) {
+    raise<ShapeError>(here, "item_features",
+                      "shape " + shape_string(data.item_features.rows, data.item_features.cols),
+                      "shape (" + std::to_string(items) + ", d), one row per item");
+  }
+  expect_finite(here, "item_features", data.item_features);
+  if (!data.user_features.empty() && data.user_features.rows != data.log.user_count) {
+    raise<ShapeError>(here, "user_features", std::to_string(data.user_features.rows) + " rows",
+                      std::to_string(data.log.user_count) + " rows, one per user");
+  }
+  expect_finite(here, "user_features", data.user_features);
+  if (data.items.size() != items || data.users.size() != data.log.user_count) {
+    raise<ShapeError>(here, "items, users",
+                      std::to_string(data.items.size()) + " item ids and " +
+                          std::to_string(data.users.size()) + " user ids",
+                      std::to_string(items) + " and " + std::to_string(data.log.user_count));
+  }
+}
+
+}  // namespace
+
+void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress) {
+  expect_data(data);
+  // Built aside and moved in at the end: an error leaves the model as it was.
+  Recommender next(config_);
+  next.log_ = std::make_shared<SortedLog const>(data.log);
+  next.types_ = std::move(data.types);
+  next.items_ = std::move(data.items);
+  next.users_ = std::move(data.users);
+  next.item_features_ = Matrix<float>::copy_of(data.item_features);
+  next.user_features_ = Matrix<float>::copy_of(data.user_features);
+  next.hgnn_ = Hgnn(config_.hgnn);
+  next.towers_ = TwoTower(config_.towers);
+
+  if (config_.use_hgnn) {
+    next.links_ = graph::co_interaction_links(ctx, next.log_->view(), next.types_, config_.graph,
+                                              &next.graph_report_);
+    next.hgnn_history_ =
+        next.hgnn_.fit(ctx, next.types_, next.links_, next.item_features_.view(), progress);
+  }
+  next.set_general_vectors(ctx);
+  if (!next.hgnn_history_.interrupted) {
+    next.tower_history_ = next.towers_.fit(
+        ctx, next.log_->view(), next.types_,
+        {.features = next.item_features_.view(), .vectors = next.general_vectors_.view()},
+        next.user_features_.view(), progress);
+    next.build_index(ctx);
+  }
+  *this = std::move(next);
+}
+
+void Recommender::refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
+                               io::Vocabulary users, MatrixView<float const> user_features,
+                               ProgressCallback const& progress) {
+  expect_fitted("Recommender.refit_towers");
+  auto sorted = std::make_shared<SortedLog const>(log);
+  TwoTower towers(config_.towers);
+  tower_history_ =
+      towers.fit(ctx, sorted->view(), types_,
+                 {.features = item_features_.view(), .vectors = general_vectors_.view()},
+                 user_features, progress);
+  towers_ = std::move(towers);
+  log_ = std::move(sorted);
+  users_ = std::move(users);
+  user_features_ = Matrix<float>::copy_of(user_features);
+  build_index(ctx);
+}
+
+void Recommender::refit_graph(HostContext const& ctx, graph::InteractionLogView const& log) {
+  constexpr std::string_view here = "Recommender.refit_graph";
+  expect_fitted(here);
+  if (!config_.use_hgnn) {
+    raise<ConfigError>(here, "use_hgnn", "false", "a model with an HGNN");
+  }
+  graph::CoInteractionReport report;
+  links_ = graph::co_interaction_links(ctx, log, types_, config_.graph, &report);
+  graph_report_ = std::move(report);
+  set_general_vectors(ctx);
+  build_index(ctx);
+}
+
+void Recommender::set_general_vectors(HostContext const& ctx) {
+  if (config_.use_hgnn) {
+    general_vectors_ = Matrix<float>(types_.offsets.back(), hgnn_.out_features());
+    hgnn_.embed(ctx, types_, links_, item_features_.view(), general_vectors_.view());
+  } else {
+    general_vectors_ = Matrix<float>::copy_of(item_features_.view());
+  }
+  Matrix<float> unit(general_vectors_.rows(), general_vectors_.cols());
+  ops::row_normalize<float>(ctx, general_vectors_.view(), unit.view());
+  general_index_.emplace(unit.view());
+}
+
+std::vector<NodeTypeId> Recommender::catalogue_types() const {
+  std::vector<NodeTypeId> result;
+  for (std::size_t t = 0; t < types_.names.size(); ++t) {
+    result.insert(result.end(), static_cast<std::size_t>(types_.offsets[t + 1] - types_.offsets[t]),
+                  static_cast<NodeTypeId>(t));
+  }
+  return result;
+}
+
+void Recommender::build_index(HostContext const& ctx) {
+  auto const types = catalogue_types();
+  VectorView<NodeTypeId const> const type_view{types.data(), std::ssize(types)};
+  tower_vectors_ = Matrix<float>(type_view.size, towers_.out_features());
+  towers_.item_vectors(ctx, type_view,
+                       {.features = item_features_.view(), .vectors = general_vectors_.view()},
+                       tower_vectors_.view());
+  index_.emplace(tower_vectors_.view(), type_view, towers_.item_bias());
+  added_types_.clear();
+}
+
+void Recommender::expect_fitted(std::string_view function) const {
+  if (!index_) {
+    raise<ConfigError>(function, "model", "a model without trained towers", "a fitted model",
+                       "Call fit first, or load a checkpoint.");
+  }
+}
+
+Histories Recommender::histories() const {
+  return log_ ? log_->histories() : Histories{};
+}
+
+Recommender load_checkpoint(std::filesystem::path const& directory) {
+  return Recommender::load(directory);
+}
+
+}  // namespace relweave::model

@@ -1,0 +1,99 @@
+#include <relweave/model/two_tower.hpp>
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+
+#include <relweave/core/error.hpp>
+
+#include "item_tower_input.hpp"
+#include "pooled_history.hpp"
+#include "two_tower_checks.hpp"
+
+namespace relweave::model {
+
+namespace {
+
+// Users or items that go through a tower at once: large enough for the products to run at full
+// speed, small enough that the widest layer stays in cache.
+constexpr std::int64_t inference_rows = 1024;
+
+void expect_fitted(std::string_view function, bool fitted) {
+  if (!fitted) {
+    raise<ConfigError>(function, "model", "two towers without parameters", "trained towers",
+                       "Call fit first, or load a checkpoint.");
+  }
+}
+
+}  // namespace
+
+void TwoTower::initialize(TowerInputs const& inputs, std::int64_t item_count) {
+  validate(config_);
+  parameters_ = {};
+  network_.emplace(inputs, config_.layers, parameters_);
+  parameters_.allocate();
+  network_->initialize(parameters_, config_.seed);
+  item_bias_ = Buffer<float>::zeros(item_count);
+}
+
+void TwoTower::item_vectors(HostContext const& ctx, VectorView<NodeTypeId const> item_types,
+                            ItemInputs const& items, MatrixView<float> out) const {
+  constexpr std::string_view here = "TwoTower.item_vectors";
+  expect_fitted(here, fitted());
+  TowerInputs const& inputs = network_->inputs();
+  auto const n = item_types.size;
+  expect_shape(here, "features", items.features, n, inputs.item_features);
+  expect_shape(here, "vectors", items.vectors, n, inputs.item_vectors);
+  expect_shape(here, "out", out, n, out_features());
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (index(item_types[i]) < 0 || index(item_types[i]) >= inputs.types) {
+      raise<IndexError>(here, "item_types", std::to_string(index(item_types[i])),
+                        "values in [0, " + std::to_string(inputs.types) + ")");
+    }
+  }
+
+  Matrix<float> x;
+  ItemPass pass;
+  std::vector<NodeId> rows;
+  for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
+    std::int64_t const count = std::min(inference_rows, n - begin);
+    rows.resize(static_cast<std::size_t>(count));
+    std::iota(rows.begin(), rows.end(), static_cast<NodeId>(begin));
+    gather_item_inputs(ctx, items, item_types, inputs.types, {rows.data(), count}, x);
+    network_->forward_items(ctx, parameters_, x.view(), pass);
+    std::copy_n(pass.unit.data(), count * out.cols, out.row_data(begin));
+  }
+}
+
+void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
+                            graph::ItemTypes const& types, MatrixView<float const> vectors,
+                            MatrixView<float const> user_features, MatrixView<float> out) const {
+  constexpr std::string_view here = "TwoTower.user_vectors";
+  expect_fitted(here, fitted());
+  TowerInputs const& inputs = network_->inputs();
+  auto const n = histories.offsets.size - 1;
+  expect_shape(here, "out", out, n, out_features());
+  expect_shape(here, "vectors", vectors, types.offsets.back(), inputs.item_vectors);
+  if (!user_features.empty()) {
+    expect_shape(here, "user_features", user_features, n, inputs.user_features);
+  }
+  expect_indices(here, "histories.items", histories.items, vectors.rows);
+
+  PooledHistory pooled(types, config_.max_history, config_.weak_weight, inputs.user_features);
+  UserPass pass;
+  std::vector<HistoryRow> rows;
+  for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
+    std::int64_t const count = std::min(inference_rows, n - begin);
+    rows.clear();
+    for (std::int64_t u = begin; u < begin + count; ++u) {
+      rows.push_back({.begin = histories.offsets[u],
+                      .end = histories.offsets[u + 1],
+                      .user = user_features.empty() ? -1 : u});
+    }
+    pooled.build(histories, {}, rows, user_features);
+    network_->forward_users(ctx, parameters_, pooled.batch(ctx, vectors), pass);
+    std::copy_n(pass.unit.data(), count * out.cols, out.row_data(begin));
+  }
+}
+
+}  // namespace relweave::model

@@ -1,0 +1,366 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/random.hpp>
+#include <relweave/loss/bpr.hpp>
+#include <relweave/loss/dot_product.hpp>
+#include <relweave/loss/sampled_softmax.hpp>
+#include <relweave/model/two_tower.hpp>
+#include <relweave/ops/linear/linear.hpp>
+#include <relweave/ops/row_normalize/row_normalize.hpp>
+#include <relweave/optim/adam.hpp>
+#include <relweave/optim/schedule.hpp>
+
+#include "id_map.hpp"
+#include "item_tower_input.hpp"
+#include "pooled_history.hpp"
+#include "two_tower_checks.hpp"
+
+namespace relweave::model {
+
+namespace {
+
+constexpr std::string_view here = "TwoTower.fit";
+
+/// The strong interactions, what each item is worth as a negative, and the batches over them.
+struct Examples {
+  std::vector<std::int64_t> entries;  // positions in the log
+  std::vector<float> log_q;  // (items + 1) log share of the strong interactions, counting at least
+                             // one of each item; the last is an item without interactions
+
+  explicit Examples(graph::InteractionLogView const& log) {
+    std::vector<double> count(static_cast<std::size_t>(log.item_count), 0.0);
+    for (std::int64_t e = 0; e < log.item.size; ++e) {
+      if (log.strong.empty() || log.strong[e] != 0) {
+        entries.push_back(e);
+        count[static_cast<std::size_t>(log.item[e])] += 1;
+      }
+    }
+    double total = 0;
+    for (double& c : count) {
+      c = std::max(c, 1.0);  // an item without interactions may still be scored at serving
+      total += c;
+    }
+    log_q.reserve(count.size());
+    for (double const c : count) {
+      log_q.push_back(static_cast<float>(std::log(c / total)));
+    }
+    log_q.push_back(static_cast<float>(std::log(1 / total)));
+  }
+};
+
+/// The unique target items of a batch as columns of its score matrix.
+struct Columns {
+  std::vector<NodeId> items;   // ascending
+  std::vector<NodeId> target;  // (batch) column of each row's positive
+  std::vector<float> log_q;
+  std::vector<float> count;  // how often the item is a target of the batch
+  IdMap position;
+
+  void build(graph::InteractionLogView const& log, std::span<std::int64_t const> batch,
+             std::vector<float> const& all_log_q) {
+    items.clear();
+    position.clear(batch.size());
+    for (std::int64_t const e : batch) {
+      if (position.insert(log.item[e])) {
+        items.push_back(log.item[e]);
+      }
+    }
+    std::sort(items.begin(), items.end());
+    log_q.clear();
+    for (std::size_t c = 0; c < items.size(); ++c) {
+      position[items[c]] = static_cast<NodeId>(c);
+      log_q.push_back(all_log_q[static_cast<std::size_t>(items[c])]);
+    }
+    count.assign(items.size(), 0.0F);
+    target.clear();
+    for (std::int64_t const e : batch) {
+      NodeId const column = position[log.item[e]];
+      target.push_back(column);
+      count[static_cast<std::size_t>(column)] += 1;
+    }
+  }
+};
+
+template <typename T>
+VectorView<T const> view_of(std::vector<T> const& v) {
+  return {v.data(), std::ssize(v)};
+}
+
+/// Every score of a row but its target's, for pairwise losses.
+void split_targets(MatrixView<float const> scores, std::span<NodeId const> target,
+                   VectorView<float> positive, MatrixView<float> negative) {
+  for (std::int64_t b = 0; b < scores.rows; ++b) {
+    NodeId const t = target[static_cast<std::size_t>(b)];
+    float const* const row = scores.row_data(b);
+    positive[b] = row[t];
+    std::copy(row + t + 1, row + scores.cols, std::copy_n(row, t, negative.row_data(b)));
+  }
+}
+
+void join_targets(VectorView<float const> positive, MatrixView<float const> negative,
+                  std::span<NodeId const> target, MatrixView<float> scores) {
+  for (std::int64_t b = 0; b < scores.rows; ++b) {
+    NodeId const t = target[static_cast<std::size_t>(b)];
+    float const* const row = negative.row_data(b);
+    float* const out = std::copy_n(row, t, scores.row_data(b));
+    *out = positive[b];
+    std::copy(row + t, row + negative.cols, out + 1);
+  }
+}
+
+std::vector<NodeTypeId> item_types(graph::ItemTypes const& types) {
+  std::vector<NodeTypeId> result;
+  for (std::size_t t = 0; t < types.names.size(); ++t) {
+    result.insert(result.end(), static_cast<std::size_t>(types.offsets[t + 1] - types.offsets[t]),
+                  static_cast<NodeTypeId>(t));
+  }
+  return result;
+}
+
+class Trainer {
+ public:
+  Trainer(HostContext const& ctx, TwoTowerConfig const& config, TowerNetwork const& network,
+          nn::ParameterSet<float>& parameters, graph::InteractionLogView const& log,
+          graph::ItemTypes const& types, ItemInputs const& items,
+          MatrixView<float const> user_features)
+      : ctx_(ctx),
+        config_(config),
+        network_(network),
+        parameters_(parameters),
+        log_(log),
+        items_(items),
+        user_features_(user_features),
+        examples_(log),
+        types_(item_types(types)),
+        pooled_(types, config.max_history, config.weak_weight, user_features.cols),
+        optimizer_({}, parameters.size()) {
+    user_begin_.assign(static_cast<std::size_t>(log.user_count) + 1, 0);
+    for (std::int64_t e = 0; e < log.user.size; ++e) {
+      ++user_begin_[static_cast<std::size_t>(log.user[e]) + 1];
+    }
+    std::partial_sum(user_begin_.begin(), user_begin_.end(), user_begin_.begin());
+    latest_ = log.time.empty() ? 0 : *std::max_element(log.time.begin(), log.time.end());
+  }
+
+  Examples const& examples() const { return examples_; }
+  std::int64_t latest() const { return latest_; }
+
+  TrainingHistory run(ProgressCallback const& progress) {
+    TrainingHistory history;
+    auto const n = std::ssize(examples_.entries);
+    std::int64_t const steps = (n + config_.batch - 1) / config_.batch;
+    optim::CosineSchedule const cosine{.base = config_.learning_rate,
+                                       .steps = steps * config_.epochs};
+    for (std::int64_t epoch = 0; epoch < config_.epochs && !history.interrupted; ++epoch) {
+      auto const start = std::chrono::steady_clock::now();
+      auto order = examples_.entries;
+      RandomStream(config_.seed, Purpose::shuffle, static_cast<std::uint64_t>(epoch))
+          .shuffle(order.begin(), order.end());
+      double total = 0;
+      std::int64_t seen = 0;
+      for (std::int64_t step = 0; step < steps && !history.interrupted; ++step) {
+        auto const batch = std::span<std::int64_t const>(order).subspan(
+            static_cast<std::size_t>(step * config_.batch),
+            static_cast<std::size_t>(std::min(config_.batch, n - step * config_.batch)));
+        std::int64_t const global = epoch * steps + step;
+        double const rate = config_.schedule == LearningRateSchedule::cosine
+                                ? cosine(global)
+                                : config_.learning_rate;
+        total += train_step(batch, global, rate) * static_cast<double>(batch.size());
+        seen += std::ssize(batch);
+        if (progress && !progress({.stage = "towers",
+                                   .epoch = epoch,
+                                   .epochs = config_.epochs,
+                                   .step = step + 1,
+                                   .steps = steps,
+                                   .loss = total / static_cast<double>(seen)})) {
+          history.interrupted = true;
+        }
+      }
+      std::chrono::duration<double> const took = std::chrono::steady_clock::now() - start;
+      history.epochs.push_back(
+          {.loss = total / static_cast<double>(std::max<std::int64_t>(seen, 1)),
+           .seconds = took.count(),
+           .examples = seen});
+    }
+    history.best_epoch = std::ssize(history.epochs) - 1;
+    return history;
+  }
+
+ private:
+  double train_step(std::span<std::int64_t const> batch, std::int64_t step, double rate) {
+    pool_histories(batch, step);
+    columns_.build(log_, batch, examples_.log_q);
+    auto const m = std::ssize(batch);
+    auto const n = std::ssize(columns_.items);
+    auto const d = config_.layers.back();
+
+    gather_item_inputs(ctx_, items_, view_of(types_), network_.inputs().types,
+                       view_of(columns_.items), item_x_);
+    nn::PooledInput<float> const histories = pooled_.batch(ctx_, items_.vectors);
+    network_.forward_users(ctx_, parameters_, histories, users_);
+    network_.forward_items(ctx_, parameters_, item_x_.view(), targets_);
+
+    scores_.reset(m, n);
+    ops::matmul<float>(ctx_, users_.unit.view(), targets_.unit.view(), {.b = ops::Transpose::yes},
+                       scores_.view());
+    double const loss = score_loss();
+
+    grad_users_.reset(m, d);
+    grad_items_.reset(n, d);
+    ops::matmul<float>(ctx_, scores_.view(), targets_.unit.view(), {}, grad_users_.view());
+    ops::matmul<float>(ctx_, scores_.view(), users_.unit.view(), {.a = ops::Transpose::yes},
+                       grad_items_.view());
+    parameters_.zero_gradients();
+    network_.backward_users(ctx_, parameters_, histories, users_, grad_users_.view());
+    network_.backward_items(ctx_, parameters_, item_x_.view(), targets_, grad_items_.view());
+    optimizer_.step(ctx_, parameters_.values(), parameters_.gradients(), rate);
+    return loss;
+  }
+
+  void pool_histories(std::span<std::int64_t const> batch, std::int64_t step) {
+    rows_.clear();
+    for (std::size_t b = 0; b < batch.size(); ++b) {
+      std::int64_t const e = batch[b];
+      auto const user = static_cast<std::size_t>(log_.user[e]);
+      bool const causal = config_.history == HistoryMode::causal;
+      HistoryRow row{.begin = user_begin_[user],
+                     .end = causal ? e : user_begin_[user + 1],
+                     .skip = log_.item[e],
+                     .user = log_.user[e]};
+      if (config_.window_seconds > 0) {
+        row.since = (causal ? log_.time[e] : latest_) - config_.window_seconds;
+      }
+      RandomStream random(config_.seed, Purpose::history_dropout,
+                          static_cast<std::uint64_t>(step * config_.batch) + b);
+      row.hidden = random.uniform() < config_.hidden_history;
+      rows_.push_back(row);
+    }
+    pooled_.build({.items = log_.item, .strong = log_.strong}, log_.time, rows_, user_features_);
+  }
+
+  /// Replaces scores_ by the gradient of the loss.
+  double score_loss() {
+    auto const scores = scores_.view();
+    loss::Candidates<float> const candidates{.target = view_of(columns_.target),
+                                             .log_q = view_of(columns_.log_q),
+                                             .count = view_of(columns_.count)};
+    switch (config_.loss) {
+      case TowerLoss::sampled_softmax:
+        return loss::sampled_softmax<float>(
+            ctx_, scores, candidates,
+            {.temperature = config_.temperature, .correction = config_.correction}, {}, scores);
+      case TowerLoss::dot_product: {
+        weights_.clear();
+        for (std::size_t c = 0; c < columns_.items.size(); ++c) {
+          weights_.push_back(columns_.count[c] * std::exp(-columns_.log_q[c]));
+        }
+        return loss::dot_product<float>(ctx_, scores, view_of(columns_.target), view_of(weights_),
+                                        scores);
+      }
+      case TowerLoss::bpr:
+        break;
+    }
+    if (scores.cols < 2) {  // a batch of one item has no negatives
+      std::fill_n(scores.data, scores.rows * scores.cols, 0.0F);
+      return 0;
+    }
+    Workspace::Scope scratch(scratch_of(ctx_));
+    auto const positive = scratch.vector<float>(scores.rows);
+    auto const negative = scratch.matrix<float>(scores.rows, scores.cols - 1);
+    split_targets(scores, columns_.target, positive, negative);
+    double const value = loss::bpr<float>(ctx_, positive, negative, positive, negative);
+    join_targets(positive, negative, columns_.target, scores);
+    return value;
+  }
+
+  HostContext ctx_;
+  TwoTowerConfig const& config_;
+  TowerNetwork const& network_;
+  nn::ParameterSet<float>& parameters_;
+  graph::InteractionLogView const& log_;
+  ItemInputs const& items_;
+  MatrixView<float const> user_features_;
+  Examples examples_;
+  std::vector<NodeTypeId> types_;
+  PooledHistory pooled_;
+  optim::Adam<float> optimizer_;
+  std::vector<std::int64_t> user_begin_;
+  std::int64_t latest_ = 0;
+
+  // Of one step, reused by the next.
+  Columns columns_;
+  std::vector<HistoryRow> rows_;
+  std::vector<float> weights_;
+  UserPass users_;
+  ItemPass targets_;
+  Matrix<float> item_x_;
+  Matrix<float> scores_;
+  Matrix<float> grad_users_;
+  Matrix<float> grad_items_;
+};
+
+/// trend * temperature * (log recent share - log training share) of every item: moves the softmax
+/// from the whole log's popularity, which the correction took out, towards the recent one. The last
+/// element is that of an item without interactions.
+Buffer<float> trend_bias(graph::InteractionLogView const& log, TwoTowerConfig const& config,
+                         std::vector<float> const& log_q, std::int64_t latest) {
+  auto bias = Buffer<float>::zeros(log.item_count + 1);
+  std::vector<double> recent(static_cast<std::size_t>(bias.size()), 1.0);
+  for (std::int64_t e = 0; e < log.item.size; ++e) {
+    if ((log.strong.empty() || log.strong[e] != 0) &&
+        log.time[e] >= latest - config.trend_seconds) {
+      recent[static_cast<std::size_t>(log.item[e])] += 1;
+    }
+  }
+  double const total = std::accumulate(recent.begin(), recent.end() - 1, 0.0);
+  for (std::size_t i = 0; i < recent.size(); ++i) {
+    double const log_recent = std::log(recent[i] / total);
+    bias.data()[i] = static_cast<float>(config.trend * config.temperature *
+                                        (log_recent - static_cast<double>(log_q[i])));
+  }
+  return bias;
+}
+
+}  // namespace
+
+TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView const& log,
+                              graph::ItemTypes const& types, ItemInputs const& items,
+                              MatrixView<float const> user_features,
+                              ProgressCallback const& progress) {
+  validate(config_);
+  expect_sorted_log(log);
+  if (items.features.rows != log.item_count || items.vectors.rows != log.item_count) {
+    raise<ShapeError>(here, "items",
+                      std::to_string(items.features.rows) + " feature rows and " +
+                          std::to_string(items.vectors.rows) + " vector rows",
+                      std::to_string(log.item_count) + " of both, one per item");
+  }
+  if (!user_features.empty() && user_features.rows != log.user_count) {
+    raise<ShapeError>(here, "user_features", std::to_string(user_features.rows) + " rows",
+                      std::to_string(log.user_count) + " rows, one per user");
+  }
+  initialize({.types = std::ssize(types.names),
+              .item_features = items.features.cols,
+              .item_vectors = items.vectors.cols,
+              .user_features = user_features.cols},
+             log.item_count);
+  Trainer trainer(ctx, config_, *network_, parameters_, log, types, items, user_features);
+  if (trainer.examples().entries.empty()) {
+    raise<ConfigError>(here, "log", "no strong interaction",
+                       "at least one strong interaction to learn from",
+                       "Mark what counts as a success as strong.");
+  }
+  TrainingHistory history = trainer.run(progress);
+  auto const bias = trend_bias(log, config_, trainer.examples().log_q, trainer.latest());
+  item_bias_ = Buffer<float>::copy_of({bias.data(), static_cast<std::size_t>(log.item_count)});
+  unseen_bias_ = bias.view()[log.item_count];
+  return history;
+}
+
+}  // namespace relweave::model

@@ -1,0 +1,303 @@
+#include <catch2/catch.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <set>
+#include <string>
+#include <thread>
+
+#include <relweave/core/error.hpp>
+#include <relweave/model/recommender.hpp>
+
+#include "support/tiny_log.hpp"
+
+using namespace relweave;
+using namespace relweave::model;
+
+namespace {
+
+constexpr std::int64_t item_count = 60;
+
+RecommenderConfig small_config() {
+  return {
+      .hgnn = {.layers = {16, 16}, .fanout = 5, .epochs = 2, .batch = 64, .seed = 3},
+      .towers = {.layers = {32, 16}, .epochs = 3, .batch = 64, .learning_rate = 3e-3, .seed = 3}};
+}
+
+std::vector<std::string> names(std::string const& prefix, std::int64_t count) {
+  std::vector<std::string> result;
+  for (std::int64_t i = 0; i < count; ++i) {
+    result.push_back(prefix + std::to_string(i));
+  }
+  return result;
+}
+
+TrainingData data_of(test::TinyLog const& log) {
+  return {.log = log.view(),
+          .types = log.types,
+          .item_features = log.features.view(),
+          .user_features = {},
+          .items = io::Vocabulary(names("i", item_count)),
+          .users = io::Vocabulary(names("u", log.users))};
+}
+
+Recommender trained(test::TinyLog const& log, int threads = 2,
+                    RecommenderConfig const& config = small_config()) {
+  Recommender model(config);
+  model.fit(HostContext{.threads = threads}, data_of(log));
+  return model;
+}
+
+struct Answer {
+  Matrix<NodeId> items;
+  Matrix<float> scores;
+  Answer(std::int64_t n, std::int64_t k) : items(n, k), scores(n, k) {}
+};
+
+Answer ask(Recommender const& model, std::vector<NodeId> const& users,
+           RecommendOptions const& options) {
+  Answer answer(std::ssize(users), options.k);
+  model.recommend_users(HostContext{}, {users.data(), std::ssize(users)}, options,
+                        answer.items.view(), answer.scores.view());
+  return answer;
+}
+
+struct TemporaryDirectory {
+  std::filesystem::path path = std::filesystem::temp_directory_path() /
+                               ("relweave-recommender-" + std::to_string(::getpid()));
+  TemporaryDirectory() {
+    std::filesystem::remove_all(path);
+    std::filesystem::create_directories(path);
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("the recommender finds unseen items of the user's taste", "[model][recommender]") {
+  test::TinyLog const log(300, item_count, 8);
+  auto const model = trained(log);
+  std::vector<NodeId> users(40);
+  for (std::size_t u = 0; u < users.size(); ++u) {
+    users[u] = static_cast<NodeId>(u);
+  }
+
+  auto const answer = ask(model, users, {.k = 5});
+
+  int good = 0;
+  for (std::int64_t u = 0; u < 40; ++u) {
+    std::set<NodeId> seen;
+    for (std::size_t e = 0; e < log.user.size(); ++e) {
+      if (log.user[e] == u) {
+        seen.insert(log.item[e]);
+      }
+    }
+    for (NodeId const item : answer.items.view().row(u)) {
+      CHECK(seen.count(item) == 0);
+      good += test::TinyLog::taste_of_item(item) == u % test::TinyLog::tastes ? 1 : 0;
+    }
+    auto const scores = answer.scores.view().row(u);
+    CHECK(std::is_sorted(scores.begin(), scores.end(), std::greater<>()));
+  }
+  CHECK(good > 150);  // of 200; chance is 50
+}
+
+TEST_CASE("the recommender gives the same bits with 1, 2 and 3 threads", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  std::vector<NodeId> const users{0, 7, 149};
+
+  auto const one = ask(trained(log, 1), users, {.k = 10});
+  auto const two = ask(trained(log, 2), users, {.k = 10});
+  auto const three = ask(trained(log, 3), users, {.k = 10});
+
+  CHECK(std::equal(one.items.data(), one.items.data() + 30, two.items.data()));
+  CHECK(std::equal(one.scores.data(), one.scores.data() + 30, two.scores.data()));
+  CHECK(std::equal(one.items.data(), one.items.data() + 30, three.items.data()));
+  CHECK(std::equal(one.scores.data(), one.scores.data() + 30, three.scores.data()));
+}
+
+TEST_CASE("filters keep item types, allowed items and unseen items", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  auto const model = trained(log);
+  NodeTypeId const games[] = {NodeTypeId{1}};
+  NodeId const allowed[] = {3, 31};
+
+  auto const only_games = ask(model, {5}, {.k = 20, .exclude_seen = false, .types = games});
+  auto const only_allowed = ask(model, {5}, {.k = 4, .exclude_seen = false, .allowed = allowed});
+
+  for (std::int64_t c = 0; c < 15; ++c) {  // there are 15 games
+    NodeId const item = only_games.items.view()(0, c);
+    CHECK((item >= 30 && item < 45));
+  }
+  CHECK(only_games.items.view()(0, 15) == -1);
+  CHECK(only_games.scores.view()(0, 15) == -std::numeric_limits<float>::infinity());
+  CHECK(std::set<NodeId>{only_allowed.items.view()(0, 0), only_allowed.items.view()(0, 1)} ==
+        std::set<NodeId>{3, 31});
+  CHECK(only_allowed.items.view()(0, 2) == -1);
+}
+
+TEST_CASE("a fresh history is served like a stored one, from many threads",
+          "[model][recommender]") {
+  test::TinyLog log(150, item_count, 8);
+  std::fill(log.strong.begin(), log.strong.end(), std::uint8_t{1});
+  auto const model = trained(log);
+  auto const stored = ask(model, {11}, {.k = 6});
+  auto const all = model.histories();
+  std::span<NodeId const> const history{
+      all.items.data + all.offsets[11],
+      static_cast<std::size_t>(all.offsets[12] - all.offsets[11])};
+  std::vector<std::vector<ScoredItem>> answers(4);
+  std::vector<std::thread> threads;
+
+  for (auto& answer : answers) {
+    threads.emplace_back([&] { answer = model.recommend(HostContext{.threads = 1}, history, 6); });
+  }
+  for (auto& t : threads) {
+    t.join();
+  }
+
+  for (auto const& answer : answers) {
+    REQUIRE(answer.size() == 6);
+    for (std::size_t i = 0; i < 6; ++i) {
+      CHECK(answer[i].item == stored.items.view()(0, static_cast<std::int64_t>(i)));
+      CHECK(answer[i].score ==
+            Approx(stored.scores.view()(0, static_cast<std::int64_t>(i))).epsilon(1e-5));
+    }
+  }
+  CHECK(model.recommend(HostContext{}, {}, 3).size() == 3);  // a cold user
+}
+
+TEST_CASE("items added after training are retrieved", "[model][recommender]") {
+  test::TinyLog const log(200, item_count, 8);
+  auto model = trained(log);
+  NodeTypeId const type{0};
+  auto const features = Matrix<float>::from_rows({{0, 0, 1, 0, 0, 0, 0, 0}});
+  NodeId const ids[] = {item_count};
+
+  model.add_items(HostContext{}, {&type, 1}, features.view(), {},
+                  io::Vocabulary(std::vector<std::string>{"new"}));
+
+  CHECK(model.items().size() == item_count + 1);
+  auto const answer = ask(model, {2}, {.k = 1, .exclude_seen = false, .allowed = ids});
+  CHECK(answer.items.view()(0, 0) == item_count);
+  CHECK_THROWS_AS(model.add_items(HostContext{}, {&type, 1}, features.view(), {},
+                                  io::Vocabulary(std::vector<std::string>{"i3"})),
+                  Error);
+}
+
+TEST_CASE("similar items share a taste and leave the item itself out", "[model][recommender]") {
+  test::TinyLog const log(300, item_count, 10);
+  auto const model = trained(log);
+  NodeId const items[] = {0, 1, 2, 3};
+  Answer answer(4, 5);
+
+  model.similar_items(HostContext{}, {items, 4}, 5, answer.items.view(), answer.scores.view());
+
+  int alike = 0;
+  for (std::int64_t r = 0; r < 4; ++r) {
+    for (NodeId const item : answer.items.view().row(r)) {
+      CHECK(item != items[r]);
+      alike += test::TinyLog::taste_of_item(item) == r ? 1 : 0;
+    }
+  }
+  CHECK(alike >= 15);  // of 20; chance is 5
+}
+
+TEST_CASE("towers and graph are refitted alone", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  test::TinyLog const later(120, item_count, 8, /*seed=*/2);
+  auto model = trained(log);
+  auto const vectors = Matrix<float>::copy_of(model.general_vectors());
+
+  model.refit_towers(HostContext{}, later.view(), io::Vocabulary(names("v", 120)), {});
+  bool const same_vectors =
+      std::equal(vectors.data(), vectors.data() + item_count * 16, model.general_vectors().data);
+  model.refit_graph(HostContext{}, later.view());
+
+  CHECK(same_vectors);
+  CHECK(model.users().size() == 120);
+  CHECK_FALSE(
+      std::equal(vectors.data(), vectors.data() + item_count * 16, model.general_vectors().data));
+  CHECK(ask(model, {0}, {.k = 3}).items.view()(0, 0) >= 0);
+}
+
+TEST_CASE("a saved recommender answers the same after loading", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  TemporaryDirectory const directory;
+  RecommenderConfig config = small_config();
+  config.use_hgnn = GENERATE(true, false);
+  auto const model = trained(log, 2, config);
+
+  model.save(directory.path / "model");
+  auto const loaded = load_checkpoint(directory.path / "model");
+
+  auto const before = ask(model, {3, 77}, {.k = 10});
+  auto const after = ask(loaded, {3, 77}, {.k = 10});
+  CHECK(std::equal(before.items.data(), before.items.data() + 20, after.items.data()));
+  CHECK(std::equal(before.scores.data(), before.scores.data() + 20, after.scores.data()));
+  CHECK(loaded.config().hgnn.layers == config.hgnn.layers);
+  CHECK(loaded.items().size() == item_count);
+  CHECK(loaded.links().lower.size() == model.links().lower.size());
+}
+
+TEST_CASE("a damaged checkpoint is refused and a failed save leaves the old one",
+          "[model][recommender]") {
+  test::TinyLog const log(60, item_count, 6);
+  TemporaryDirectory const directory;
+  auto const model = trained(log);
+  auto const path = directory.path / "model";
+  model.save(path);
+
+  std::ofstream(directory.path / "file") << "not a directory";
+  CHECK_THROWS_AS(model.save(directory.path / "file" / "model"), IoError);
+  CHECK_THROWS_AS(load_checkpoint(directory.path / "nothing"), IoError);
+  for (auto const& entry : std::filesystem::directory_iterator(path)) {
+    if (entry.path().extension() == ".safetensors") {
+      std::filesystem::resize_file(entry.path(), std::filesystem::file_size(entry.path()) / 2);
+    }
+  }
+  CHECK_THROWS_AS(load_checkpoint(path), IoError);
+}
+
+TEST_CASE("a stopped fit is usable, and a failed one leaves the model as it was",
+          "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  auto model = trained(log);
+  auto const before = ask(model, {1}, {.k = 5});
+  auto broken = data_of(log);
+  Matrix<float> bad = Matrix<float>::copy_of(log.features.view());
+  bad.view()(4, 2) = std::numeric_limits<float>::quiet_NaN();
+  broken.item_features = bad.view();
+
+  CHECK_THROWS_WITH(model.fit(HostContext{}, std::move(broken)),
+                    Catch::Contains("row 4") && Catch::Contains("finite"));
+  auto const after = ask(model, {1}, {.k = 5});
+  Recommender stopped(small_config());
+  stopped.fit(HostContext{}, data_of(log),
+              [](Progress const& p) { return p.stage != "towers" || p.step < 2; });
+
+  CHECK(std::equal(before.items.data(), before.items.data() + 5, after.items.data()));
+  CHECK(stopped.tower_history().interrupted);
+  CHECK(ask(stopped, {1}, {.k = 5}).items.view()(0, 0) >= 0);
+}
+
+TEST_CASE("the recommender refuses bad requests", "[model][recommender]") {
+  test::TinyLog const log(60, item_count, 6);
+  auto const model = trained(log);
+  Recommender const empty(small_config());
+  auto no_events = data_of(log);
+  no_events.log.user = no_events.log.item = {};
+  no_events.log.time = {};
+  no_events.log.strong = {};
+
+  CHECK_THROWS_AS(ask(empty, {0}, {.k = 3}), ConfigError);
+  CHECK_THROWS_AS(ask(model, {60}, {.k = 3}), IndexError);
+  CHECK_THROWS_AS(ask(model, {0}, {.k = 0}), ConfigError);
+  CHECK_THROWS_AS(Recommender(small_config()).fit(HostContext{}, std::move(no_events)),
+                  ConfigError);
+}
