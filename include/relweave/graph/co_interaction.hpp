@@ -33,11 +33,15 @@ struct RELWEAVE_API ItemTypes {
     auto const t = static_cast<std::size_t>(index(type));
     return offsets[t + 1] - offsets[t];
   }
+  /// The item's type; `item` must be in [0, offsets[T]).
   NodeTypeId type_of(NodeId item) const;
   /// Position of the item inside its type.
   NodeId local(NodeId item) const {
     return static_cast<NodeId>(item - offsets[static_cast<std::size_t>(index(type_of(item)))]);
   }
+  /// Throws ShapeError unless there is one offset more than names, and at least one name;
+  /// ConfigError unless the offsets ascend from 0 and fit NodeId. A type may have no item.
+  void check() const;
 };
 
 /// What makes one neighbour stronger than another.
@@ -65,12 +69,16 @@ struct ItemLinks {
   Buffer<float> weight;
 };
 
-/// What became of the events and pairs.
+/// What became of the events and pairs. events = strong + weak, and all of them are weak_left_out,
+/// repeats_merged, over_cap, or in the histories that make pairs.
 struct CoInteractionReport {
   std::int64_t events = 0;
+  std::int64_t strong = 0;
+  std::int64_t weak = 0;
   std::int64_t weak_left_out = 0;   ///< by strong_only
+  std::int64_t out_of_order = 0;    ///< events before the same user's previous row in time
   std::int64_t repeats_merged = 0;  ///< further events of a user with the same item
-  std::int64_t over_cap = 0;        ///< events beyond max_history
+  std::int64_t over_cap = 0;        ///< items of a user beyond max_history
   std::int64_t users = 0;           ///< users with at least one event
   std::int64_t single_item_users = 0;
   std::int64_t pairs = 0;  ///< pairs of items counted, summed over users
@@ -81,13 +89,16 @@ struct CoInteractionReport {
   std::vector<std::int64_t> links_per_type_pair;  ///< (T * T), lower type first
 };
 
-/// Counts, for every pair of items, the users who interacted with both, and keeps the strongest
-/// links. Each user's events are sorted by time, repeats merged into the latest, and cut to the
-/// most recent max_history items. Any order of rows gives the same links. Cost: sum over users of
-/// (items in the capped history)^2; memory of one counter per item and thread, plus the links.
-/// Determinism: any_thread_count.
-/// Throws: ConfigError for an empty log or a setting out of range, ShapeError for columns of
-/// different length, IndexError for ids out of range.
+/// Counts, for every pair of items, the users who interacted with both within the window, and keeps
+/// the strongest links. Each user's events are sorted by time (ties by item), repeats merged into
+/// the latest, and cut to the most recent max_history items; every pair counts once per user. Any
+/// order of rows gives the same links. Weights are computed in double and compared as float; of
+/// equal ones the neighbour with the lower id is kept.
+/// Cost: sum over users of (items in the capped history)^2 / 2; memory of one counter per item and
+/// thread, plus the links before pruning. Determinism: any_thread_count.
+/// Throws: ConfigError for an empty log, a setting out of range (max_history < 2 makes no pair), or
+/// offsets that do not ascend; ShapeError for columns of different length or types of another
+/// number of items; IndexError for ids out of range.
 /// Source: De Nadai et al. 2024, section 4.1.1 (arXiv 2403.05185); the pruning is this library's.
 RELWEAVE_API ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const& log,
                                             ItemTypes const& types,
@@ -98,7 +109,8 @@ RELWEAVE_API ItemLinks co_interaction_links(HostContext const& ctx, InteractionL
 /// undirected pair of types has both of its directions.
 RELWEAVE_API Schema co_interaction_schema(ItemTypes const& types);
 
-/// The graph that holds both directions of every link, with the link's weight.
+/// The graph that holds both directions of every link, with the link's weight. A link of an item
+/// with itself is stored once. Throws ShapeError or IndexError for links that do not fit the types.
 RELWEAVE_API HeteroGraph link_graph(HostContext const& ctx, ItemTypes const& types,
                                     ItemLinks const& links);
 
