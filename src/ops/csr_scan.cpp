@@ -1,6 +1,7 @@
 #include "csr_scan.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include <relweave/core/error.hpp>
@@ -11,77 +12,112 @@ namespace relweave::ops {
 
 namespace {
 
-constexpr std::int64_t block_size = 1 << 16;
+constexpr std::int64_t rows_per_block = 1024;
 
-std::int64_t blocks_of(std::int64_t n) {
-  return (n + block_size - 1) / block_size;
+/// Of one relation, or of all, in a block of rows.
+struct BlockScan {
+  EdgeOffset smallest_degree = 0;
+  EdgeOffset largest_degree = 0;
+  NodeId smallest_col = std::numeric_limits<NodeId>::max();
+  NodeId largest_col = -1;
+
+  void add_degree(EdgeOffset degree) {
+    smallest_degree = std::min(smallest_degree, degree);
+    largest_degree = std::max(largest_degree, degree);
+  }
+  void add_cols(NodeId const* begin, NodeId const* end) {
+    for (NodeId const* col = begin; col < end; ++col) {
+      smallest_col = std::min(smallest_col, *col);
+      largest_col = std::max(largest_col, *col);
+    }
+  }
+  void add(BlockScan const& other) {
+    smallest_degree = std::min(smallest_degree, other.smallest_degree);
+    largest_degree = std::max(largest_degree, other.largest_degree);
+    smallest_col = std::min(smallest_col, other.smallest_col);
+    largest_col = std::max(largest_col, other.largest_col);
+  }
+};
+
+[[noreturn]] void raise_offsets(std::string_view function, EdgeOffset got, std::string const& where,
+                                EdgeOffset cols) {
+  raise<IndexError>(function, "csr.row_offsets", std::to_string(got) + where,
+                    "offsets that do not descend and stay in [0, " + std::to_string(cols) + "]");
 }
 
-/// The largest degree of some rows, or -1 when their offsets descend.
-EdgeOffset largest_degree(EdgeOffset const* offsets, std::int64_t begin, std::int64_t end) {
-  EdgeOffset largest = 0;
-  EdgeOffset smallest = 0;
-  for (std::int64_t row = begin; row < end; ++row) {
-    EdgeOffset const degree = offsets[row + 1] - offsets[row];
-    largest = std::max(largest, degree);
-    smallest = std::min(smallest, degree);
+/// Offsets must be good before anything is read through them.
+void check_offsets(std::string_view function, RelationCsrView<> const& csr,
+                   VectorView<BlockScan> blocks, HostContext const& ctx) {
+  auto const& offsets = csr.row_offsets;
+  std::int64_t const rows = offsets.size - 1;
+  if (offsets[0] < 0 || offsets[rows] > csr.cols.size) {
+    raise_offsets(function, offsets[0] < 0 ? offsets[0] : offsets[rows], "", csr.cols.size);
   }
-  return smallest < 0 ? -1 : largest;
-}
-
-[[noreturn]] void raise_descending(std::string_view function, RelationCsrView<> const& csr) {
-  std::int64_t row = 0;
-  while (csr.row_offsets[row] <= csr.row_offsets[row + 1]) {
-    ++row;
+  parallel_for(ctx, blocks.size, [&](std::int64_t b) {
+    std::int64_t const end = std::min((b + 1) * rows_per_block, rows);
+    for (std::int64_t row = b * rows_per_block; row < end; ++row) {
+      blocks[b].add_degree(offsets[row + 1] - offsets[row]);
+    }
+  });
+  for (std::int64_t b = 0; b < blocks.size; ++b) {
+    for (std::int64_t row = b * rows_per_block; blocks[b].smallest_degree < 0; ++row) {
+      if (offsets[row + 1] < offsets[row]) {
+        raise_offsets(function, offsets[row + 1], " after row " + std::to_string(row),
+                      csr.cols.size);
+      }
+    }
   }
-  raise<IndexError>(function, "csr.row_offsets",
-                    std::to_string(csr.row_offsets[row + 1]) + " after " +
-                        std::to_string(csr.row_offsets[row]) + " at row " + std::to_string(row),
-                    "offsets that do not descend");
 }
 
 }  // namespace
 
-CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrView<> const& csr) {
+CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrView<> const& csr,
+                 VectorView<MessageRange> ranges) {
+  std::fill(ranges.begin(), ranges.end(), MessageRange{});
   std::int64_t const rows = csr.n_dst * csr.relations;
   if (rows == 0 && csr.row_offsets.empty()) {
     return {};
   }
   expect_size(function, "csr.row_offsets", csr.row_offsets, rows + 1);
-  CsrScan scan{.first_edge = csr.row_offsets[0], .last_edge = csr.row_offsets[rows]};
-  if (scan.first_edge < 0 || scan.last_edge > csr.cols.size) {
-    raise<IndexError>(
-        function, "csr.row_offsets",
-        std::to_string(scan.first_edge) + " to " + std::to_string(scan.last_edge),
-        "offsets in [0, " + std::to_string(csr.cols.size) + "], the number of csr.cols");
-  }
-
   Workspace::Scope scratch(scratch_of(ctx));
-  auto const degrees = scratch.vector<EdgeOffset>(blocks_of(rows));
-  parallel_for_blocks(ctx, rows, block_size, [&](std::int64_t begin, std::int64_t end) {
-    degrees[begin / block_size] = largest_degree(csr.row_offsets.data, begin, end);
-  });
-  for (EdgeOffset const degree : degrees) {
-    if (degree < 0) {
-      raise_descending(function, csr);
-    }
-    scan.largest_degree = std::max(scan.largest_degree, degree);
-  }
+  std::int64_t const blocks = (rows + rows_per_block - 1) / rows_per_block;
+  std::int64_t const kinds = std::max<std::int64_t>(ranges.size, 1);
+  auto const scans = scratch.vector<BlockScan>(blocks * kinds);
+  std::fill(scans.begin(), scans.end(), BlockScan{});
+  check_offsets(function, csr, scans.slice(0, blocks), ctx);
 
-  NodeId const* const cols = csr.cols.data + scan.first_edge;
-  std::int64_t const edges = scan.last_edge - scan.first_edge;
-  auto const largest = scratch.vector<std::uint32_t>(blocks_of(edges));
-  parallel_for_blocks(ctx, edges, block_size, [&](std::int64_t begin, std::int64_t end) {
-    std::uint32_t top = 0;  // unsigned, so that negative ids are large
-    for (std::int64_t e = begin; e < end; ++e) {
-      top = std::max(top, static_cast<std::uint32_t>(cols[e]));
+  CsrScan scan{.first_edge = csr.row_offsets[0], .last_edge = csr.row_offsets[rows]};
+  BlockScan all;
+  for (BlockScan const& block : scans.slice(0, blocks)) {
+    all.add(block);
+  }
+  scan.largest_degree = all.largest_degree;
+
+  EdgeOffset const* const offsets = csr.row_offsets.data;
+  parallel_for(ctx, blocks, [&](std::int64_t b) {
+    std::int64_t const begin = b * rows_per_block;
+    std::int64_t const end = std::min(begin + rows_per_block, rows);
+    if (ranges.empty()) {
+      scans[b].add_cols(csr.cols.data + offsets[begin], csr.cols.data + offsets[end]);
+      return;
     }
-    largest[begin / block_size] = top;
+    for (std::int64_t row = begin; row < end; ++row) {
+      scans[b * kinds + row % kinds].add_cols(csr.cols.data + offsets[row],
+                                              csr.cols.data + offsets[row + 1]);
+    }
   });
-  for (std::uint32_t const top : largest) {
-    if (static_cast<std::int64_t>(top) >= csr.message_rows) {
-      expect_indices(function, "csr.cols", csr.cols.slice(scan.first_edge, edges),
+  for (std::int64_t k = 0; k < kinds; ++k) {
+    BlockScan cols;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      cols.add(scans[b * kinds + k]);
+    }
+    if (cols.smallest_col < 0 || cols.largest_col >= csr.message_rows) {
+      expect_indices(function, "csr.cols",
+                     csr.cols.slice(scan.first_edge, scan.last_edge - scan.first_edge),
                      csr.message_rows);
+    }
+    if (!ranges.empty() && cols.largest_col >= 0) {
+      ranges[k] = {cols.smallest_col, cols.largest_col + 1};
     }
   }
   return scan;

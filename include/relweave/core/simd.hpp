@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 // Kernels are compiled once per instruction set, each time in a namespace of that name, so that the
@@ -49,6 +50,12 @@ struct IndexOf<double> {
 /// Signed integers of T's width, as comparisons of Pack<T, L> give them.
 template <typename T, std::int64_t L>
 using IndexPack = Pack<typename IndexOf<T>::Type, L>;
+
+/// N packs: what a kernel keeps in registers.
+template <typename T, std::int64_t L, std::int64_t N>
+using Packs = Pack<T, L>[static_cast<std::size_t>(N)];
+template <typename T, std::int64_t L, std::int64_t N>
+using IndexPacks = IndexPack<T, L>[static_cast<std::size_t>(N)];
 
 template <typename T>
 using Vec = Pack<T, lanes<T>>;

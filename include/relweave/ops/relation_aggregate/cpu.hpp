@@ -1,0 +1,171 @@
+#pragma once
+
+#include <relweave/ops/detail/reduce_rows.hpp>
+#include <relweave/ops/detail/row_norm.hpp>
+#include <relweave/ops/relation_aggregate/kernels.hpp>
+
+// Forward kernels. Destination after destination: a piece of its features stays in registers from
+// the self term over all edges of all relations to the activation.
+
+namespace relweave::ops::cpu {
+inline namespace RELWEAVE_ISA_NAMESPACE {
+
+/// Registers of features per walk over the edges: max keeps a slot beside each value.
+template <Reduce reduce>
+inline constexpr std::int64_t registers_per_piece = simd::vector_bytes == 64 ? 8
+                                                    : reduce == Reduce::max  ? 4
+                                                                             : 8;
+
+template <std::int64_t L, typename Narrow, typename Index>
+[[gnu::always_inline]] inline void narrow_slots(std::byte* to, Index const& slots) {
+  simd::store(to, __builtin_convertvector(slots, simd::Pack<Narrow, L>));
+}
+
+template <std::int64_t L, typename Index>
+[[gnu::always_inline]] inline void store_slots(std::byte* to, int width, Index const& slots) {
+  if (width == 1) {
+    narrow_slots<L, std::uint8_t>(to, slots);
+  } else if (width == 2) {
+    narrow_slots<L, std::uint16_t>(to, slots);
+  } else {
+    narrow_slots<L, std::uint32_t>(to, slots);
+  }
+}
+
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
+[[gnu::always_inline]] inline Reduced<T, L, N> reduce_edges(AggregateArguments<T> const& a,
+                                                            EdgeOffset begin, std::int64_t count,
+                                                            std::int64_t f, std::int64_t slot = 0) {
+  RowList<T> const list{a.cols + begin, count, a.cols_end, a.messages, a.messages_stride};
+  if constexpr (reduce == Reduce::max) {
+    return max_of<L, N>(list, f, slot);
+  } else {
+    return sum_of<false, L, N>(list, static_cast<T const*>(nullptr), f);
+  }
+}
+
+/// The partial results of a hub, merged in the order of its chunks.
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
+[[gnu::noinline]] Reduced<T, L, N> merge_hub(AggregateArguments<T> const& a, std::int64_t row,
+                                             std::int64_t count, std::int64_t f) {
+  Hub const* hub = a.hubs;
+  while (hub->row != row) {
+    ++hub;
+  }
+  Reduced<T, L, N> total;
+  for (std::int64_t chunk = 0; chunk * hub_chunk < count; ++chunk) {
+    std::int64_t const at = (hub->first_chunk + chunk) * a.d + f;
+    for (std::int64_t v = 0; v < N; ++v) {
+      auto const value = simd::load<L>(a.partial_values + at + v * L);
+      if constexpr (reduce == Reduce::max) {
+        auto const slot = __builtin_convertvector(simd::load<L>(a.partial_slots + at + v * L),
+                                                  simd::IndexPack<T, L>);
+        if (chunk == 0) {
+          total.value[v] = value;
+          total.slot[v] = slot;
+        } else {
+          merge_max(total, v, value, slot);
+        }
+      } else {
+        total.value[v] = chunk == 0 ? value : total.value[v] + value;
+      }
+    }
+  }
+  return total;
+}
+
+template <Reduce reduce, typename T>
+void reduce_hub_chunk(AggregateArguments<T> const& a, EdgeOffset begin, std::int64_t count,
+                      std::int64_t slot, std::int64_t chunk) {
+  simd::for_pieces<T, registers_per_piece<reduce>>(
+      0, a.d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
+        auto const reduced = reduce_edges<reduce, L, N>(a, begin, count, f, slot);
+        for (std::int64_t v = 0; v < N; ++v) {
+          std::int64_t const at = chunk * a.d + f + v * L;
+          simd::store(a.partial_values + at, reduced.value[v]);
+          if constexpr (reduce == Reduce::max) {
+            simd::store(a.partial_slots + at,
+                        __builtin_convertvector(reduced.slot[v], simd::Pack<std::int32_t, L>));
+          }
+        }
+      });
+}
+
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
+[[gnu::always_inline]] inline void aggregate_piece(AggregateArguments<T> const& a, std::int64_t i,
+                                                   std::int64_t f) {
+  simd::Packs<T, L, N> total;
+  for (std::int64_t v = 0; v < N; ++v) {
+    total[v] = a.self != nullptr ? simd::load<L>(a.self + i * a.self_stride + f + v * L)
+                                 : simd::Pack<T, L>{};
+  }
+  for (std::int64_t row = i * a.relations; row < (i + 1) * a.relations; ++row) {
+    EdgeOffset const begin = a.row_offsets[row];
+    std::int64_t const count = a.row_offsets[row + 1] - begin;
+    Reduced<T, L, N> reduced;
+    if (count == 0) {
+      for (std::int64_t v = 0; v < N; ++v) {
+        reduced.slot[v] = simd::IndexPack<T, L>{} - 1;
+      }
+    } else {
+      reduced = count > hub_degree ? merge_hub<reduce, L, N>(a, row, count, f)
+                                   : reduce_edges<reduce, L, N>(a, begin, count, f);
+      for (std::int64_t v = 0; v < N; ++v) {
+        total[v] +=
+            reduce == Reduce::mean ? reduced.value[v] / static_cast<T>(count) : reduced.value[v];
+      }
+    }
+    if (reduce == Reduce::max && a.arg != nullptr) {
+      for (std::int64_t v = 0; v < N; ++v) {
+        store_slots<L>(a.arg + (row * a.d + f + v * L) * a.arg_width, a.arg_width, reduced.slot[v]);
+      }
+    }
+  }
+  for (std::int64_t v = 0; v < N; ++v) {
+    if (a.params.activation == Activation::relu) {
+      total[v] = total[v] < 0 ? simd::Pack<T, L>{} : total[v];  // keeps NaN
+    }
+    simd::store(a.out + i * a.out_stride + f + v * L, total[v]);
+  }
+}
+
+template <Reduce reduce, typename T>
+void aggregate(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = begin; i < end; ++i) {
+    simd::for_pieces<T, registers_per_piece<reduce>>(
+        0, a.d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
+          aggregate_piece<reduce, L, N>(a, i, f);
+        });
+    if (a.params.l2_normalize) {
+      T const norm = normalize_row(a.out + i * a.out_stride, a.d);
+      if (a.norm != nullptr) {
+        a.norm[i] = norm;
+      }
+    }
+  }
+}
+
+template <typename T>
+void aggregate_rows(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t end) {
+  switch (a.params.reduce) {
+    case Reduce::max:
+      return aggregate<Reduce::max>(a, begin, end);
+    case Reduce::mean:
+      return aggregate<Reduce::mean>(a, begin, end);
+    case Reduce::sum:
+      return aggregate<Reduce::sum>(a, begin, end);
+  }
+}
+
+template <typename T>
+void reduce_hub(AggregateArguments<T> const& a, EdgeOffset begin, std::int64_t count,
+                std::int64_t slot, std::int64_t chunk) {
+  if (a.params.reduce == Reduce::max) {
+    reduce_hub_chunk<Reduce::max>(a, begin, count, slot, chunk);
+  } else {
+    reduce_hub_chunk<Reduce::sum>(a, begin, count, slot, chunk);
+  }
+}
+
+}  // namespace RELWEAVE_ISA_NAMESPACE
+}  // namespace relweave::ops::cpu

@@ -1,0 +1,147 @@
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+#include <relweave/ops/relation_aggregate/arg.hpp>
+#include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
+
+#include "column_tiles.hpp"
+#include "csr_scan.hpp"
+#include "relation_aggregate_kernels.hpp"
+
+namespace relweave::ops {
+
+namespace {
+
+constexpr std::string_view here = "relation_aggregate_backward";
+
+template <typename T>
+void check_cache(RelationCsrView<> const& csr, RelationAggregateCache<T> const& cache,
+                 CsrScan const& scan, RelationAggregateParams const& params, std::int64_t d) {
+  constexpr std::string_view remedy = "Pass the cache of the forward pass with the same csr.";
+  std::int64_t const width = detail::arg_width_of(scan.largest_degree);
+  std::int64_t const bytes = csr.n_dst * csr.relations * d * width;
+  if (params.reduce == Reduce::max && cache.arg.size() != bytes) {
+    raise<ShapeError>(here, "cache.arg", std::to_string(cache.arg.size()) + " bytes",
+                      std::to_string(bytes) + " bytes", remedy);
+  }
+  if (params.reduce == Reduce::max && bytes > 0 && cache.arg_width != width) {
+    raise<ShapeError>(here, "cache.arg_width", std::to_string(cache.arg_width),
+                      std::to_string(width), remedy);
+  }
+  if (params.l2_normalize && cache.norm.size() != csr.n_dst) {
+    raise<ShapeError>(here, "cache.norm", std::to_string(cache.norm.size()) + " elements",
+                      std::to_string(csr.n_dst) + " elements", remedy);
+  }
+}
+
+/// Relations that read common message rows (ascending), and the rows that no other group adds to.
+struct RelationGroup {
+  std::int32_t* relations;
+  std::int64_t count;
+  MessageRange rows;
+};
+
+/// Groups relations whose ranges overlap; the groups' rows cover all message rows once. `order` has
+/// room for one entry per relation, and keeps what the groups refer to.
+std::vector<RelationGroup> group_relations(VectorView<MessageRange const> ranges,
+                                           VectorView<std::int32_t> order,
+                                           std::int64_t message_rows) {
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return ranges[a].begin < ranges[b].begin;
+  });
+  std::vector<RelationGroup> groups{{order.begin(), 0, {}}};
+  for (std::int32_t& relation : order) {
+    MessageRange const& range = ranges[relation];
+    if (groups.back().count > 0 && range.begin >= groups.back().rows.end) {
+      groups.push_back({&relation, 0, {groups.back().rows.end, range.end}});
+    }
+    ++groups.back().count;
+    groups.back().rows.end = std::max(groups.back().rows.end, range.end);
+  }
+  groups.back().rows.end = message_rows;
+  for (RelationGroup const& group : groups) {
+    std::sort(group.relations, group.relations + group.count);
+  }
+  return groups;
+}
+
+}  // namespace
+
+template <Scalar T>
+void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const& csr,
+                                 In<MatrixView<T const>> out,
+                                 RelationAggregateCache<T> const& cache,
+                                 In<MatrixView<T const>> grad_out,
+                                 RelationAggregateParams const& params, MatrixView<T> grad_messages,
+                                 MatrixView<T> grad_self) {
+  std::int64_t const d = grad_out.cols;
+  expect_shape(here, "grad_out", grad_out, csr.n_dst, d);
+  expect_shape(here, "out", out, csr.n_dst, d);
+  if (csr.message_rows > 0 || grad_messages.rows > 0) {
+    expect_shape(here, "grad_messages", grad_messages, csr.message_rows, d);
+  }
+  if (!grad_self.empty()) {
+    expect_shape(here, "grad_self", grad_self, csr.n_dst, d);
+  }
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const ranges = scratch.vector<MessageRange>(csr.relations);
+  CsrScan const scan = scan_csr(ctx, here, csr, ranges);
+  check_cache(csr, cache, scan, params, d);
+
+  bool const passes = params.activation == Activation::identity && !params.l2_normalize;
+  MatrixView<T> const scratch_g =
+      grad_self.empty() && !passes ? scratch.matrix<T>(csr.n_dst, d) : grad_self;
+  MatrixView<T const> const g = scratch_g.empty() ? grad_out : MatrixView<T const>(scratch_g);
+  cpu::AggregateBackwardArguments<T> const arguments{.row_offsets = csr.row_offsets.data,
+                                                     .cols = csr.cols.data,
+                                                     .relations = csr.relations,
+                                                     .d = d,
+                                                     .out = out.data,
+                                                     .out_stride = out.stride,
+                                                     .norm = cache.norm.data(),
+                                                     .grad_out = grad_out.data,
+                                                     .grad_out_stride = grad_out.stride,
+                                                     .params = params,
+                                                     .arg = cache.arg.data(),
+                                                     .arg_width = cache.arg_width,
+                                                     .g = g.data,
+                                                     .g_stride = g.stride};
+  auto const& kernels = relation_aggregate_kernels<T>(ctx);
+  if (!scratch_g.empty()) {
+    constexpr std::int64_t rows_per_task = 256;
+    parallel_for_blocks(ctx, csr.n_dst, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+      kernels.pre_activation(arguments, scratch_g.data, scratch_g.stride, begin, end);
+    });
+  }
+
+  auto const groups =
+      group_relations(ranges, scratch.vector<std::int32_t>(csr.relations), csr.message_rows);
+  std::int64_t const tiles = column_tile_count<T>(d);
+  parallel_for(ctx, std::ssize(groups) * tiles, [&](std::int64_t task) {
+    RelationGroup const& group = groups[static_cast<std::size_t>(task / tiles)];
+    sum_columns(grad_messages, group.rows.begin, group.rows.end, column_tile<T>(task % tiles, d),
+                [&](SumTile<T> const& tile) {
+                  kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
+                });
+  });
+}
+
+template void relation_aggregate_backward<float>(HostContext const&, RelationCsrView<> const&,
+                                                 MatrixView<float const>,
+                                                 RelationAggregateCache<float> const&,
+                                                 MatrixView<float const>,
+                                                 RelationAggregateParams const&, MatrixView<float>,
+                                                 MatrixView<float>);
+template void relation_aggregate_backward<double>(HostContext const&, RelationCsrView<> const&,
+                                                  MatrixView<double const>,
+                                                  RelationAggregateCache<double> const&,
+                                                  MatrixView<double const>,
+                                                  RelationAggregateParams const&,
+                                                  MatrixView<double>, MatrixView<double>);
+
+}  // namespace relweave::ops
