@@ -130,6 +130,10 @@ void Recommender::set_general_vectors(HostContext const& ctx) {
   } else {
     general_vectors_ = Matrix<float>::copy_of(item_features_.view());
   }
+  index_general(ctx);
+}
+
+void Recommender::index_general(HostContext const& ctx) {
   Matrix<float> unit(general_vectors_.rows(), general_vectors_.cols());
   ops::row_normalize<float>(ctx, general_vectors_.view(), unit.view());
   general_index_.emplace(unit.view());
@@ -151,8 +155,16 @@ void Recommender::build_index(HostContext const& ctx) {
   towers_.item_vectors(ctx, type_view,
                        {.features = item_features_.view(), .vectors = general_vectors_.view()},
                        tower_vectors_.view());
-  index_.emplace(tower_vectors_.view(), type_view, towers_.item_bias());
+  // Items that were added are not of this training: forget them with their ids.
   added_types_.clear();
+  index_towers();
+}
+
+void Recommender::index_towers() {
+  auto const types = catalogue_types();
+  index_.emplace(tower_vectors_.view(),
+                 VectorView<NodeTypeId const>(types.data(), std::ssize(types)),
+                 towers_.item_bias());
 }
 
 void Recommender::expect_fitted(std::string_view function) const {

@@ -1,6 +1,206 @@
-#include <relweave/model/recommender.hpp>
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
 #include <relweave/core/error.hpp>
+#include <relweave/io/checkpoint.hpp>
+#include <relweave/model/config_json.hpp>
+#include <relweave/model/recommender.hpp>
+
+#include "sorted_log.hpp"
+
 namespace relweave::model {
-void Recommender::save(std::filesystem::path const&) const { raise<IoError>("save","","",""); }
-Recommender Recommender::load(std::filesystem::path const&) { raise<IoError>("load","","",""); }
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+VectorView<T const> constant(VectorView<T> v) {
+  return v;
 }
+
+Json to_json(TrainingHistory const& history) {
+  Json epochs = Json::array();
+  for (EpochRecord const& e : history.epochs) {
+    epochs.push_back({{"loss", e.loss},
+                      {"validation", e.validation},
+                      {"seconds", e.seconds},
+                      {"examples", e.examples}});
+  }
+  return {
+      {"epochs", epochs}, {"best_epoch", history.best_epoch}, {"interrupted", history.interrupted}};
+}
+
+TrainingHistory history_from_json(Json const& json) {
+  TrainingHistory history;
+  for (Json const& e : json.at("epochs")) {
+    history.epochs.push_back({.loss = e.at("loss").get<double>(),
+                              .validation = e.at("validation").get<double>(),
+                              .seconds = e.at("seconds").get<double>(),
+                              .examples = e.at("examples").get<std::int64_t>()});
+  }
+  history.best_epoch = json.at("best_epoch").get<std::int64_t>();
+  history.interrupted = json.at("interrupted").get<bool>();
+  return history;
+}
+
+/// Calls fn(name, field) for every count of a graph report.
+template <typename Report, typename Fn>
+void each_count(Report& r, Fn const& fn) {
+  fn("events", r.events);
+  fn("weak_left_out", r.weak_left_out);
+  fn("repeats_merged", r.repeats_merged);
+  fn("over_cap", r.over_cap);
+  fn("users", r.users);
+  fn("single_item_users", r.single_item_users);
+  fn("pairs", r.pairs);
+  fn("links_found", r.links_found);
+  fn("below_min_count", r.below_min_count);
+  fn("beyond_top", r.beyond_top);
+  fn("links", r.links);
+  fn("links_per_type_pair", r.links_per_type_pair);
+}
+
+void add_parameters(io::SafetensorsWriter& tensors, std::string const& prefix,
+                    nn::ParameterSet<float> const& parameters) {
+  for (nn::ParameterInfo const& info : parameters.infos()) {
+    nn::ParameterId const id = parameters.find(info.name);
+    if (info.vector) {
+      tensors.add(prefix + info.name, parameters.vector(id));
+    } else {
+      tensors.add(prefix + info.name, parameters.matrix(id));
+    }
+  }
+}
+
+void read_parameters(io::SafetensorsReader const& tensors, std::string const& prefix,
+                     nn::ParameterSet<float>& parameters) {
+  for (nn::ParameterInfo const& info : parameters.infos()) {
+    io::TensorInfo const& tensor = tensors.tensor(prefix + info.name);
+    auto const expected = info.vector ? std::vector<std::int64_t>{info.cols}
+                                      : std::vector<std::int64_t>{info.rows, info.cols};
+    if (tensor.dtype != io::DType::f32 || tensor.shape != expected) {
+      raise<IoError>("Recommender.load", tensor.name, "a tensor of another type or shape",
+                     "float32 of shape " + shape_string(info.rows, info.cols));
+    }
+    std::copy_n(tensor.bytes.data(), tensor.bytes.size(),
+                reinterpret_cast<std::byte*>(parameters.values().data + info.offset));
+  }
+}
+
+}  // namespace
+
+void Recommender::save(std::filesystem::path const& directory) const {
+  expect_fitted("Recommender.save");
+  Json report = Json::object();
+  each_count(graph_report_, [&](char const* name, auto const& value) { report[name] = value; });
+  Json const config = {{"recommender", Json::parse(model::to_json(config_))},
+                       {"item_types", {{"names", types_.names}, {"offsets", types_.offsets}}},
+                       {"graph_report", report},
+                       {"hgnn_history", to_json(hgnn_history_)},
+                       {"tower_history", to_json(tower_history_)},
+                       {"unseen_bias", towers_.unseen_bias()},
+                       {"user_features", user_features_.cols()},
+                       {"extra", extra_}};
+
+  io::CheckpointWriter writer;
+  writer.set_config(config.dump(2));
+  writer.add_vocabulary("items", items_);
+  writer.add_vocabulary("users", users_);
+  auto& tensors = writer.tensors();
+  tensors.add("item_features", item_features_.view());
+  tensors.add("user_features", user_features_.view());
+  tensors.add("general_vectors", general_vectors_.view());
+  tensors.add("tower_vectors", tower_vectors_.view());
+  tensors.add("item_bias", towers_.item_bias());
+  add_parameters(tensors, "hgnn.", hgnn_.parameters());
+  add_parameters(tensors, "towers.", towers_.parameters());
+  tensors.add("links.lower", links_.lower.view());
+  tensors.add("links.upper", links_.upper.view());
+  tensors.add("links.count", links_.count.view());
+  tensors.add("links.weight", links_.weight.view());
+  auto const histories = log_->histories();
+  tensors.add("log.offsets", histories.offsets);
+  tensors.add("log.items", histories.items);
+  tensors.add("log.strong", histories.strong);
+  tensors.add("log.times", log_->times());
+
+  std::int64_t const added = std::ssize(added_types_);
+  std::vector<std::int32_t> added_types;
+  for (NodeTypeId const type : added_types_) {
+    added_types.push_back(index(type));
+  }
+  tensors.add("added.types", VectorView<std::int32_t const>(added_types.data(), added));
+  tensors.add("added.tower_vectors", index_->vectors().row_slice(index_->size() - added, added));
+  writer.commit(directory);
+}
+
+Recommender Recommender::load(std::filesystem::path const& directory) {
+  io::CheckpointReader const reader(directory);
+  auto const& tensors = reader.tensors();
+  Json const json = Json::parse(reader.config(), nullptr, /*allow_exceptions=*/false);
+  try {
+    Recommender model(recommender_config_from_json(json.at("recommender").dump()));
+    model.types_ = {json.at("item_types").at("names").get<std::vector<std::string>>(),
+                    json.at("item_types").at("offsets").get<std::vector<std::int64_t>>()};
+    each_count(model.graph_report_, [&](char const* name, auto& value) {
+      json.at("graph_report").at(name).get_to(value);
+    });
+    model.hgnn_history_ = history_from_json(json.at("hgnn_history"));
+    model.tower_history_ = history_from_json(json.at("tower_history"));
+    model.extra_ = json.at("extra").get<std::string>();
+    model.items_ = reader.vocabulary("items");
+    model.users_ = reader.vocabulary("users");
+    model.item_features_ = tensors.matrix<float>("item_features");
+    model.user_features_ = tensors.matrix<float>("user_features");
+    model.general_vectors_ = tensors.matrix<float>("general_vectors");
+    model.tower_vectors_ = tensors.matrix<float>("tower_vectors");
+    model.links_ = {.lower = tensors.vector<NodeId>("links.lower"),
+                    .upper = tensors.vector<NodeId>("links.upper"),
+                    .count = tensors.vector<std::int64_t>("links.count"),
+                    .weight = tensors.vector<float>("links.weight")};
+    model.log_ = std::make_shared<SortedLog const>(
+        tensors.vector<std::int64_t>("log.offsets"), tensors.vector<NodeId>("log.items"),
+        tensors.vector<std::int64_t>("log.times"), tensors.vector<std::uint8_t>("log.strong"),
+        model.types_.offsets.back());
+
+    model.hgnn_ = Hgnn(model.config_.hgnn);
+    if (model.config_.use_hgnn) {
+      model.hgnn_.initialize(model.types_, model.item_features_.cols());
+      read_parameters(tensors, "hgnn.", model.hgnn_.parameters());
+    }
+    model.towers_ = TwoTower(model.config_.towers);
+    model.towers_.initialize({.types = std::ssize(model.types_.names),
+                              .item_features = model.item_features_.cols(),
+                              .item_vectors = model.general_vectors_.cols(),
+                              .user_features = json.at("user_features").get<std::int64_t>()},
+                             model.types_.offsets.back());
+    read_parameters(tensors, "towers.", model.towers_.parameters());
+    auto const bias = tensors.vector<float>("item_bias");
+    expect_size("Recommender.load", "item_bias", bias.view(), model.types_.offsets.back());
+    std::copy(bias.view().begin(), bias.view().end(), model.towers_.item_bias().begin());
+    model.towers_.set_unseen_bias(json.at("unseen_bias").get<float>());
+
+    HostContext const ctx;
+    model.index_general(ctx);
+    model.index_towers();
+    auto const added_types = tensors.vector<std::int32_t>("added.types");
+    auto const added_vectors = tensors.matrix<float>("added.tower_vectors");
+    for (std::int32_t const type : added_types.view()) {
+      model.added_types_.push_back(static_cast<NodeTypeId>(type));
+    }
+    std::vector<float> const added_bias(model.added_types_.size(), model.towers_.unseen_bias());
+    model.index_->add(added_vectors.view(),
+                      {model.added_types_.data(), std::ssize(model.added_types_)},
+                      {added_bias.data(), std::ssize(added_bias)});
+    return model;
+  } catch (Json::exception const& error) {
+    raise<IoError>("Recommender.load", directory.string(), error.what(),
+                   "the configuration of a recommender");
+  }
+}
+
+}  // namespace relweave::model

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
@@ -110,10 +112,17 @@ class RELWEAVE_API Recommender {
   MatrixView<float const> tower_vectors() const { return tower_vectors_.view(); }
   Histories histories() const;
 
+  /// Text that travels with the model, for what a front end must remember (Python: the encoder's
+  /// id, columns of the frames). Not interpreted here.
+  std::string const& extra() const { return extra_; }
+  void set_extra(std::string extra) { extra_ = std::move(extra); }
+
  private:
   void expect_fitted(std::string_view function) const;
   void set_general_vectors(HostContext const& ctx);
+  void index_general(HostContext const& ctx);
   void build_index(HostContext const& ctx);
+  void index_towers();
   std::vector<NodeTypeId> catalogue_types() const;
 
   RecommenderConfig config_;
@@ -131,6 +140,7 @@ class RELWEAVE_API Recommender {
   Matrix<float> general_vectors_;
   Matrix<float> tower_vectors_;
   std::shared_ptr<SortedLog const> log_;
+  std::string extra_;
   std::vector<NodeTypeId> added_types_;         // of the items added after training
   std::optional<retrieval::ExactIndex> index_;  // tower vectors of all items, added ones too
   std::optional<retrieval::ExactIndex> general_index_;  // unit general vectors of the catalogue
