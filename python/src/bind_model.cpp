@@ -9,22 +9,15 @@ namespace {
 
 using model::Recommender;
 
-using Answer = std::pair<py::array_t<NodeId>, py::array_t<float>>;
+using Answer = std::pair<Array<NodeId>, Array<float>>;
 
 /// The filters of a request; keeps what RecommendOptions only refers to.
 struct Filters {
   std::vector<NodeTypeId> types;
   std::vector<NodeId> allowed;
 
-  Filters(std::optional<Array<std::int32_t>> const& type_ids,
-          std::optional<Array<NodeId>> const& items) {
-    if (type_ids) {
-      types = types_of(*type_ids);
-    }
-    if (items) {
-      allowed.assign(items->data(), items->data() + items->size());
-    }
-  }
+  Filters(std::vector<std::int32_t> const& type_codes, Array<NodeId> const& items)
+      : types(types_of(type_codes)), allowed(items.data(), items.data() + items.size()) {}
 
   model::RecommendOptions options(std::int64_t k, bool exclude_seen) const {
     return {.k = k, .exclude_seen = exclude_seen, .types = types, .allowed = allowed};
@@ -35,38 +28,38 @@ struct Filters {
 template <typename F>
 Answer answer(std::int64_t n, std::int64_t k, F const& fill) {
   Answer result{new_matrix<NodeId>(n, k), new_matrix<float>(n, k)};
-  auto const indices = mutable_view(result.first);
-  auto const scores = mutable_view(result.second);
+  auto const indices = mutable_matrix_of(result.first);
+  auto const scores = mutable_matrix_of(result.second);
   py::gil_scoped_release const release;
   fill(indices, scores);
   return result;
 }
 
-graph::InteractionLogView log_view(char const* function, Array<NodeId> const& user,
-                                   Array<NodeId> const& item, Array<std::int64_t> const& time,
+graph::InteractionLogView log_view(Array<NodeId> const& user, Array<NodeId> const& item,
+                                   Array<std::int64_t> const& time,
                                    Array<std::uint8_t> const& strong, std::int64_t user_count,
                                    std::int64_t item_count) {
-  return {.user = vector_view(user, function, "user"),
-          .item = vector_view(item, function, "item"),
-          .time = vector_view(time, function, "time"),
-          .strong = vector_view(strong, function, "strong"),
+  return {.user = vector_of(user),
+          .item = vector_of(item),
+          .time = vector_of(time),
+          .strong = vector_of(strong),
           .user_count = user_count,
           .item_count = item_count};
 }
 
 void fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
          Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-         std::vector<std::string> type_names, std::vector<std::int64_t> type_offsets,
-         Array<float> const& item_features, std::optional<Array<float>> const& user_features,
-         py::object const& item_ids, py::object const& user_ids, int threads, py::object progress) {
-  constexpr char const* here = "Recommender.fit";
+         std::int64_t user_count, std::vector<std::string> type_names,
+         std::vector<std::int64_t> type_offsets, Array<float> const& item_features,
+         std::optional<Array<float>> const& user_features, Ids item_ids, Ids user_ids, int threads,
+         py::object progress) {
   model::TrainingData data{.log = {},
                            .types = item_types(std::move(type_names), std::move(type_offsets)),
-                           .item_features = matrix_view(item_features, here, "item_features"),
-                           .user_features = matrix_view(user_features, here, "user_features"),
-                           .items = vocabulary_of(item_ids),
-                           .users = vocabulary_of(user_ids)};
-  data.log = log_view(here, user, item, time, strong, data.users.size(), data.types.offsets.back());
+                           .item_features = matrix_of(item_features),
+                           .user_features = matrix_of(user_features),
+                           .items = vocabulary_of(std::move(item_ids)),
+                           .users = vocabulary_of(std::move(user_ids))};
+  data.log = log_view(user, item, time, strong, user_count, data.types.offsets.back());
   TrainingMonitor monitor(std::move(progress));
   {
     py::gil_scoped_release const release;
@@ -77,13 +70,12 @@ void fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item
 
 void refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
                   Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-                  std::optional<Array<float>> const& user_features, py::object const& user_ids,
-                  int threads, py::object progress) {
-  constexpr char const* here = "Recommender.refit_towers";
-  io::Vocabulary users = vocabulary_of(user_ids);
-  auto const log =
-      log_view(here, user, item, time, strong, users.size(), self.types().offsets.back());
-  auto const features = matrix_view(user_features, here, "user_features");
+                  std::int64_t user_count, Ids user_ids,
+                  std::optional<Array<float>> const& user_features, int threads,
+                  py::object progress) {
+  io::Vocabulary users = vocabulary_of(std::move(user_ids));
+  auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
+  auto const features = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
   {
     py::gil_scoped_release const release;
@@ -96,8 +88,7 @@ void refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> co
 void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
                  Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
                  std::int64_t user_count, int threads) {
-  auto const log = log_view("Recommender.refit_graph", user, item, time, strong, user_count,
-                            self.types().offsets.back());
+  auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
   py::gil_scoped_release const release;
   self.refit_graph(HostContext{.threads = threads}, log);
 }
@@ -105,13 +96,11 @@ void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> con
 Answer recommend(Recommender const& self, Array<std::int64_t> const& offsets,
                  Array<NodeId> const& items, Array<std::uint8_t> const& strong,
                  std::optional<Array<float>> const& user_features, std::int64_t k,
-                 bool exclude_seen, std::optional<Array<std::int32_t>> const& types,
-                 std::optional<Array<NodeId>> const& allowed, int threads) {
-  constexpr char const* here = "Recommender.recommend";
-  model::Histories const histories{.offsets = vector_view(offsets, here, "offsets"),
-                                   .items = vector_view(items, here, "items"),
-                                   .strong = vector_view(strong, here, "strong")};
-  auto const features = matrix_view(user_features, here, "user_features");
+                 bool exclude_seen, std::vector<std::int32_t> const& types,
+                 Array<NodeId> const& allowed, int threads) {
+  model::Histories const histories{
+      .offsets = vector_of(offsets), .items = vector_of(items), .strong = vector_of(strong)};
+  auto const features = matrix_of(user_features);
   Filters const filters(types, allowed);
   return answer(histories.offsets.size - 1, k, [&](auto indices, auto scores) {
     self.recommend(HostContext{.threads = threads}, histories, features,
@@ -120,9 +109,9 @@ Answer recommend(Recommender const& self, Array<std::int64_t> const& offsets,
 }
 
 Answer recommend_users(Recommender const& self, Array<NodeId> const& users, std::int64_t k,
-                       bool exclude_seen, std::optional<Array<std::int32_t>> const& types,
-                       std::optional<Array<NodeId>> const& allowed, int threads) {
-  auto const codes = vector_view(users, "Recommender.recommend", "users");
+                       bool exclude_seen, std::vector<std::int32_t> const& types,
+                       Array<NodeId> const& allowed, int threads) {
+  auto const codes = vector_of(users);
   Filters const filters(types, allowed);
   return answer(codes.size, k, [&](auto indices, auto scores) {
     self.recommend_users(HostContext{.threads = threads}, codes, filters.options(k, exclude_seen),
@@ -130,10 +119,10 @@ Answer recommend_users(Recommender const& self, Array<NodeId> const& users, std:
   });
 }
 
-py::array_t<float> score_users(Recommender const& self, Array<NodeId> const& users, int threads) {
-  auto const codes = vector_view(users, "Recommender.score_users", "users");
+Array<float> score_users(Recommender const& self, Array<NodeId> const& users, int threads) {
+  auto const codes = vector_of(users);
   auto result = new_matrix<float>(codes.size, self.items().size());
-  auto const out = mutable_view(result);
+  auto const out = mutable_matrix_of(result);
   py::gil_scoped_release const release;
   self.score_users(HostContext{.threads = threads}, codes, out);
   return result;
@@ -141,24 +130,24 @@ py::array_t<float> score_users(Recommender const& self, Array<NodeId> const& use
 
 Answer similar_items(Recommender const& self, Array<NodeId> const& items, std::int64_t k,
                      int threads) {
-  auto const codes = vector_view(items, "Recommender.similar_items", "items");
+  auto const codes = vector_of(items);
   return answer(codes.size, k, [&](auto indices, auto scores) {
     self.similar_items(HostContext{.threads = threads}, codes, k, indices, scores);
   });
 }
 
-std::pair<py::array_t<float>, py::array_t<float>> embed_items(
-    Recommender const& self, Array<std::int32_t> const& types, Array<float> const& features,
-    Array<NodeId> const& new_item, Array<NodeId> const& item, int threads) {
-  constexpr char const* here = "Recommender.embed_items";
+std::pair<Array<float>, Array<float>> embed_items(Recommender const& self,
+                                                  Array<std::int32_t> const& types,
+                                                  Array<float> const& features,
+                                                  Array<NodeId> const& link_new,
+                                                  Array<NodeId> const& link_item, int threads) {
   auto const type_ids = types_of(types);
-  auto const x = matrix_view(features, here, "features");
-  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
-                                  .item = vector_view(item, here, "item")};
+  auto const x = matrix_of(features);
+  model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
   auto general = new_matrix<float>(x.rows, self.general_vectors().cols);
   auto tower = new_matrix<float>(x.rows, self.tower_vectors().cols);
-  auto const general_view = mutable_view(general);
-  auto const tower_view = mutable_view(tower);
+  auto const general_view = mutable_matrix_of(general);
+  auto const tower_view = mutable_matrix_of(tower);
   {
     py::gil_scoped_release const release;
     self.embed_items(HostContext{.threads = threads}, view_of(type_ids), x, links, general_view,
@@ -168,14 +157,12 @@ std::pair<py::array_t<float>, py::array_t<float>> embed_items(
 }
 
 void add_items(Recommender& self, Array<std::int32_t> const& types, Array<float> const& features,
-               Array<NodeId> const& new_item, Array<NodeId> const& item, py::object const& ids,
+               Array<NodeId> const& link_new, Array<NodeId> const& link_item, Ids ids,
                int threads) {
-  constexpr char const* here = "Recommender.add_items";
   auto const type_ids = types_of(types);
-  auto const x = matrix_view(features, here, "features");
-  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
-                                  .item = vector_view(item, here, "item")};
-  io::Vocabulary const names = vocabulary_of(ids);
+  auto const x = matrix_of(features);
+  model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
+  io::Vocabulary const names = vocabulary_of(std::move(ids));
   py::gil_scoped_release const release;
   self.add_items(HostContext{.threads = threads}, view_of(type_ids), x, links, names);
 }
@@ -198,46 +185,51 @@ void bind_recommender(py::module_& m) {
       "default_config", [] { return model::to_json(model::RecommenderConfig{}); },
       "Settings of the whole pipeline as JSON, every one at its default.");
 
-  py::class_<Recommender>(m, "RecommenderModel", "The whole pipeline, on dense ids.")
+  Array<NodeId> const none(0);
+  py::class_<Recommender>(m, "Recommender", "The whole pipeline, on dense ids.")
       .def(py::init([](std::string const& config) {
              return Recommender(model::recommender_config_from_json(config));
            }),
            py::arg("config"))
       .def("fit", &fit, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
-           py::arg("strong"), py::arg("type_names"), py::arg("type_offsets"),
-           py::arg("item_features"), py::arg("user_features"), py::arg("item_ids"),
-           py::arg("user_ids"), py::arg("threads"), py::arg("progress"))
+           py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
+           py::arg("item_features"), py::arg("user_features") = py::none(), py::arg("item_ids"),
+           py::arg("user_ids"), py::arg("threads") = 0, py::arg("progress") = py::none())
       .def("refit_towers", &refit_towers, py::kw_only(), py::arg("user"), py::arg("item"),
-           py::arg("time"), py::arg("strong"), py::arg("user_features"), py::arg("user_ids"),
-           py::arg("threads"), py::arg("progress"))
+           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("user_ids"),
+           py::arg("user_features") = py::none(), py::arg("threads") = 0,
+           py::arg("progress") = py::none())
       .def("refit_graph", &refit_graph, py::kw_only(), py::arg("user"), py::arg("item"),
-           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads"))
-      .def("recommend", &recommend, py::kw_only(), py::arg("offsets"), py::arg("items"),
-           py::arg("strong"), py::arg("user_features"), py::arg("k"), py::arg("exclude_seen"),
-           py::arg("types"), py::arg("allowed"), py::arg("threads"))
-      .def("recommend_users", &recommend_users, py::kw_only(), py::arg("users"), py::arg("k"),
-           py::arg("exclude_seen"), py::arg("types"), py::arg("allowed"), py::arg("threads"))
-      .def("score_users", &score_users, py::kw_only(), py::arg("users"), py::arg("threads"))
-      .def("similar_items", &similar_items, py::kw_only(), py::arg("items"), py::arg("k"),
-           py::arg("threads"))
+           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads") = 0)
+      .def("recommend", &recommend, py::arg("offsets"), py::arg("items"), py::arg("strong"),
+           py::kw_only(), py::arg("user_features") = py::none(), py::arg("k"),
+           py::arg("exclude_seen") = true, py::arg("types") = std::vector<std::int32_t>{},
+           py::arg("allowed") = none, py::arg("threads") = 0)
+      .def("recommend_users", &recommend_users, py::arg("users"), py::kw_only(), py::arg("k"),
+           py::arg("exclude_seen") = true, py::arg("types") = std::vector<std::int32_t>{},
+           py::arg("allowed") = none, py::arg("threads") = 0)
+      .def("score_users", &score_users, py::arg("users"), py::kw_only(), py::arg("threads") = 0)
+      .def("similar_items", &similar_items, py::arg("items"), py::kw_only(), py::arg("k"),
+           py::arg("threads") = 0)
       .def("embed_items", &embed_items, py::kw_only(), py::arg("types"), py::arg("features"),
-           py::arg("new_item"), py::arg("item"), py::arg("threads"))
+           py::arg("link_new") = none, py::arg("link_item") = none, py::arg("threads") = 0)
       .def("add_items", &add_items, py::kw_only(), py::arg("types"), py::arg("features"),
-           py::arg("new_item"), py::arg("item"), py::arg("ids"), py::arg("threads"))
+           py::arg("link_new") = none, py::arg("link_item") = none, py::arg("ids"),
+           py::arg("threads") = 0)
       .def(
           "save",
-          [](Recommender const& self, std::string const& directory) {
+          [](Recommender const& self, std::string const& path) {
             py::gil_scoped_release const release;
-            self.save(directory);
+            self.save(path);
           },
-          py::arg("directory"))
+          py::arg("path"))
       .def_static(
           "load",
-          [](std::string const& directory) {
+          [](std::string const& path) {
             py::gil_scoped_release const release;
-            return Recommender::load(directory);
+            return Recommender::load(path);
           },
-          py::arg("directory"))
+          py::arg("path"))
       .def_property_readonly("config",
                              [](Recommender const& r) { return model::to_json(r.config()); })
       .def_property_readonly("fitted", &Recommender::fitted)

@@ -19,16 +19,15 @@ struct ItemGraph {
 };
 
 ItemGraph build_graph(Array<NodeId> const& user, Array<NodeId> const& item,
-                      Array<std::int64_t> const& time,
-                      std::optional<Array<std::uint8_t>> const& strong, std::int64_t user_count,
-                      std::vector<std::string> type_names, std::vector<std::int64_t> type_offsets,
-                      std::string const& config, int threads) {
-  constexpr char const* here = "CoInteractionGraph.build";
+                      Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                      std::int64_t user_count, std::vector<std::string> type_names,
+                      std::vector<std::int64_t> type_offsets, std::string const& config,
+                      int threads) {
   ItemGraph result{.types = item_types(std::move(type_names), std::move(type_offsets))};
-  graph::InteractionLogView const log{.user = vector_view(user, here, "user"),
-                                      .item = vector_view(item, here, "item"),
-                                      .time = vector_view(time, here, "time"),
-                                      .strong = vector_view(strong, here, "strong"),
+  graph::InteractionLogView const log{.user = vector_of(user),
+                                      .item = vector_of(item),
+                                      .time = vector_of(time),
+                                      .strong = vector_of(strong),
                                       .user_count = user_count,
                                       .item_count = result.types.offsets.back()};
   auto const settings = model::recommender_config_from_json(config).graph;
@@ -53,7 +52,7 @@ ItemGraph graph_of_links(std::vector<std::string> type_names,
 
 py::dict fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& features, int threads,
                   py::object progress) {
-  auto const x = matrix_view(features, "HGNN.fit", "features");
+  auto const x = matrix_of(features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
   {
@@ -66,28 +65,25 @@ py::dict fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& featur
   return result;
 }
 
-py::array_t<float> embed(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
-                         int threads) {
-  auto const x = matrix_view(features, "HGNN.embed", "features");
+Array<float> embed(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
+                   int threads) {
+  auto const x = matrix_of(features);
   auto result = new_matrix<float>(x.rows, self.out_features());
-  auto const out = mutable_view(result);
+  auto const out = mutable_matrix_of(result);
   py::gil_scoped_release const release;
   self.embed(HostContext{.threads = threads}, graph.types, graph.links, x, out);
   return result;
 }
 
-py::array_t<float> embed_new(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
-                             Array<std::int32_t> const& types, Array<float> const& new_features,
-                             Array<NodeId> const& new_item, Array<NodeId> const& item,
-                             int threads) {
-  constexpr char const* here = "HGNN.embed_new";
-  auto const x = matrix_view(features, here, "features");
-  auto const fresh = matrix_view(new_features, here, "new_features");
+Array<float> embed_new(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
+                       Array<std::int32_t> const& types, Array<float> const& new_features,
+                       Array<NodeId> const& link_new, Array<NodeId> const& link_item, int threads) {
+  auto const x = matrix_of(features);
+  auto const fresh = matrix_of(new_features);
   auto const type_ids = types_of(types);
-  model::NewItemLinks const links{.new_item = vector_view(new_item, here, "new_item"),
-                                  .item = vector_view(item, here, "item")};
+  model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
   auto result = new_matrix<float>(fresh.rows, self.out_features());
-  auto const out = mutable_view(result);
+  auto const out = mutable_matrix_of(result);
   py::gil_scoped_release const release;
   self.embed_new(HostContext{.threads = threads}, graph.types, graph.links, x, view_of(type_ids),
                  fresh, links, out);
@@ -100,17 +96,15 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
                     std::vector<std::int64_t> type_offsets, Array<float> const& features,
                     Array<float> const& vectors, std::optional<Array<float>> const& user_features,
                     int threads, py::object progress) {
-  constexpr char const* here = "TwoTower.fit";
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
-  graph::InteractionLogView const log{.user = vector_view(user, here, "user"),
-                                      .item = vector_view(item, here, "item"),
-                                      .time = vector_view(time, here, "time"),
-                                      .strong = vector_view(strong, here, "strong"),
+  graph::InteractionLogView const log{.user = vector_of(user),
+                                      .item = vector_of(item),
+                                      .time = vector_of(time),
+                                      .strong = vector_of(strong),
                                       .user_count = user_count,
                                       .item_count = types.offsets.back()};
-  model::ItemInputs const items{.features = matrix_view(features, here, "features"),
-                                .vectors = matrix_view(vectors, here, "vectors")};
-  auto const extra = matrix_view(user_features, here, "user_features");
+  model::ItemInputs const items{.features = matrix_of(features), .vectors = matrix_of(vectors)};
+  auto const extra = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
   {
@@ -123,34 +117,29 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
   return result;
 }
 
-py::array_t<float> item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
-                                Array<float> const& features, Array<float> const& vectors,
-                                int threads) {
-  constexpr char const* here = "TwoTower.item_vectors";
+Array<float> item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
+                          Array<float> const& features, Array<float> const& vectors, int threads) {
   auto const type_ids = types_of(types);
-  model::ItemInputs const items{.features = matrix_view(features, here, "features"),
-                                .vectors = matrix_view(vectors, here, "vectors")};
+  model::ItemInputs const items{.features = matrix_of(features), .vectors = matrix_of(vectors)};
   auto result = new_matrix<float>(std::ssize(type_ids), self.out_features());
-  auto const out = mutable_view(result);
+  auto const out = mutable_matrix_of(result);
   py::gil_scoped_release const release;
   self.item_vectors(HostContext{.threads = threads}, view_of(type_ids), items, out);
   return result;
 }
 
-py::array_t<float> user_vectors(TwoTower const& self, Array<std::int64_t> const& offsets,
-                                Array<NodeId> const& items, Array<std::uint8_t> const& strong,
-                                std::vector<std::string> type_names,
-                                std::vector<std::int64_t> type_offsets, Array<float> const& vectors,
-                                std::optional<Array<float>> const& user_features, int threads) {
-  constexpr char const* here = "TwoTower.user_vectors";
+Array<float> user_vectors(TwoTower const& self, Array<std::int64_t> const& offsets,
+                          Array<NodeId> const& items, Array<std::uint8_t> const& strong,
+                          std::vector<std::string> type_names,
+                          std::vector<std::int64_t> type_offsets, Array<float> const& vectors,
+                          std::optional<Array<float>> const& user_features, int threads) {
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
-  model::Histories const histories{.offsets = vector_view(offsets, here, "offsets"),
-                                   .items = vector_view(items, here, "items"),
-                                   .strong = vector_view(strong, here, "strong")};
-  auto const z = matrix_view(vectors, here, "vectors");
-  auto const extra = matrix_view(user_features, here, "user_features");
+  model::Histories const histories{
+      .offsets = vector_of(offsets), .items = vector_of(items), .strong = vector_of(strong)};
+  auto const z = matrix_of(vectors);
+  auto const extra = matrix_of(user_features);
   auto result = new_matrix<float>(histories.offsets.size - 1, self.out_features());
-  auto const out = mutable_view(result);
+  auto const out = mutable_matrix_of(result);
   py::gil_scoped_release const release;
   self.user_vectors(HostContext{.threads = threads}, histories, types, z, extra, out);
   return result;
@@ -186,7 +175,7 @@ void bind_stages(py::module_& m) {
       .def("embed", &embed, py::arg("graph"), py::arg("features"), py::kw_only(),
            py::arg("threads"))
       .def("embed_new", &embed_new, py::arg("graph"), py::arg("features"), py::kw_only(),
-           py::arg("types"), py::arg("new_features"), py::arg("new_item"), py::arg("item"),
+           py::arg("types"), py::arg("new_features"), py::arg("link_new"), py::arg("link_item"),
            py::arg("threads"))
       .def_property_readonly("fitted", &Hgnn::fitted)
       .def("parameters", [](Hgnn const& h) { return parameters_of(h.parameters()); })

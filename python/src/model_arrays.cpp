@@ -41,9 +41,10 @@ py::dict parameters_of(nn::ParameterSet<float> const& parameters) {
   py::dict result;
   for (auto const& info : parameters.infos()) {
     auto const values = parameters.values().slice(info.offset, info.rows * info.cols);
-    py::array_t<float> tensor = copy_of(values);
+    Array<float> const tensor = copy_of(values);
     result[py::str(info.name)] =
-        info.vector ? py::object(tensor) : py::object(tensor.reshape({info.rows, info.cols}));
+        info.vector ? py::object(tensor)
+                    : py::object(py::array(tensor).reshape({info.rows, info.cols}));
   }
   return result;
 }
