@@ -94,8 +94,8 @@ struct CoInteractionReport {
 /// the latest, and cut to the most recent max_history items; every pair counts once per user. Any
 /// order of rows gives the same links. Weights are computed in double and compared as float; of
 /// equal ones the neighbour with the lower id is kept.
-/// Cost: sum over users of (items in the capped history)^2 / 2; memory of one counter per item and
-/// thread, plus the links before pruning. Determinism: any_thread_count.
+/// Cost: sum over users of (items in the capped history)^2; memory of one counter per item and
+/// thread, plus the links that are kept. Determinism: any_thread_count.
 /// Throws: ConfigError for an empty log, a setting out of range (max_history < 2 makes no pair), or
 /// offsets that do not ascend; ShapeError for columns of different length or types of another
 /// number of items; IndexError for ids out of range.
