@@ -15,10 +15,16 @@ namespace {
 
 struct Fixture {
   test::TinyLog log{200, 60, 12};
-  graph::ItemLinks links = graph::co_interaction_links(HostContext{}, log.view(), log.types, {});
+  graph::ItemLinks links =
+      graph::co_interaction_links(HostContext{}, log.view(), log.types, {.top_neighbors = 3});
 
   HgnnConfig config() const {
-    return {.layers = {16, 16}, .fanout = 5, .epochs = 3, .batch = 64, .seed = 3};
+    return {.layers = {16, 16},
+            .fanout = 5,
+            .epochs = 20,
+            .batch = 64,
+            .learning_rate = 5e-3,
+            .seed = 3};
   }
 };
 
@@ -62,7 +68,7 @@ TEST_CASE("the HGNN brings items of one taste together", "[model][hgnn]") {
   Matrix<float> z(60, 16);
   hgnn.embed(HostContext{}, f.log.types, f.links, f.log.features.view(), z.view());
 
-  CHECK(history.epochs.size() == 3);
+  CHECK(history.epochs.size() <= 20);
   CHECK(history.epochs.back().loss < history.epochs.front().loss);
   CHECK(history.epochs.back().validation > 0.7);
   CHECK(taste_margin(z.view()) > 0.3);

@@ -25,8 +25,13 @@ constexpr std::int64_t item_count = 60;
 
 RecommenderConfig small_config() {
   return {
-      .hgnn = {.layers = {16, 16}, .fanout = 5, .epochs = 2, .batch = 64, .seed = 3},
-      .towers = {.layers = {32, 16}, .epochs = 3, .batch = 64, .learning_rate = 3e-3, .seed = 3}};
+      .hgnn = {.layers = {16, 16},
+               .fanout = 5,
+               .epochs = 10,
+               .batch = 64,
+               .learning_rate = 5e-3,
+               .seed = 3},
+      .towers = {.layers = {32, 16}, .epochs = 8, .batch = 64, .learning_rate = 1e-2, .seed = 3}};
 }
 
 std::vector<std::string> names(std::string const& prefix, std::int64_t count) {

@@ -14,8 +14,12 @@ using namespace relweave::model;
 namespace {
 
 TwoTowerConfig small(TowerLoss loss = TowerLoss::sampled_softmax) {
-  return {
-      .layers = {32, 16}, .epochs = 4, .batch = 64, .learning_rate = 3e-3, .loss = loss, .seed = 5};
+  return {.layers = {32, 16},
+          .epochs = 10,
+          .batch = 64,
+          .learning_rate = 1e-2,
+          .loss = loss,
+          .seed = 5};
 }
 
 std::vector<NodeTypeId> types_of(graph::ItemTypes const& types) {
@@ -72,7 +76,7 @@ TEST_CASE("two towers rank the items of a user's taste first, with every loss",
 
   Trained const model(HostContext{}, log, small(loss));
 
-  CHECK(model.history.epochs.size() == 4);
+  CHECK(model.history.epochs.size() == 10);
   CHECK(model.history.epochs.back().loss < model.history.epochs.front().loss);
   for (NodeId const taste : {0, 1, 2, 3}) {
     auto const user = model.user(log, {taste, static_cast<NodeId>(taste + 8)});
