@@ -94,94 +94,110 @@ std::vector<std::int64_t> sorted_order(std::vector<NodeId> const& source, std::i
 
 }  // namespace
 
+void HeteroGraphBuilder::lay_out(NodeTypeId type, HeteroGraph::Incoming& in) const {
+  for (RelationId const id : schema_.relations_into(type)) {
+    NodeTypeId const source = schema_.relation(id).source;
+    std::int64_t const sources = node_counts_[static_cast<std::size_t>(index(source))];
+    in.relations.push_back({.relation = id,
+                            .source = source,
+                            .message_base = in.message_rows,
+                            .message_rows = sources,
+                            .source_rows = {}});
+    in.message_rows += sources;
+  }
+  if (in.message_rows > std::numeric_limits<NodeId>::max()) {
+    raise<GraphError>("HeteroGraphBuilder.build", "relations",
+                      std::to_string(in.message_rows) + " message rows into " + schema_.name(type),
+                      "at most " + std::to_string(std::numeric_limits<NodeId>::max()),
+                      "Every relation needs one row per node of its source type: split the type, "
+                      "or merge relations.");
+  }
+}
+
+void HeteroGraphBuilder::count_rows(NodeTypeId type, HeteroGraph::Incoming& in) const {
+  auto const r_count = std::ssize(in.relations);
+  in.row_offsets =
+      Buffer<EdgeOffset>::zeros(node_counts_[static_cast<std::size_t>(index(type))] * r_count + 1);
+  auto const offsets = in.row_offsets.view();
+  bool weighted = false;
+  for (std::int64_t r = 0; r < r_count; ++r) {
+    Edges const& edges = edges_of(in.relations[static_cast<std::size_t>(r)].relation);
+    for (NodeId const dst : edges.destination) {
+      ++offsets[dst * r_count + r + 1];
+    }
+    weighted = weighted || edges.weighted;
+  }
+  std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
+  EdgeOffset const edge_count = offsets[offsets.size - 1];
+  in.cols = Buffer<NodeId>(edge_count);
+  in.weights = weighted ? Buffer<float>::filled(edge_count, 1.0F) : Buffer<float>();
+}
+
+void HeteroGraphBuilder::fill_rows(RelationId relation, HeteroGraph::Incoming& in) const {
+  auto const r_count = std::ssize(in.relations);
+  auto const found = std::find_if(in.relations.begin(), in.relations.end(),
+                                  [&](RelationBlock const& b) { return b.relation == relation; });
+  auto const r = found - in.relations.begin();
+  Edges const& edges = edges_of(relation);
+  NodeTypeId const type = schema_.relation(relation).destination;
+  auto const order = sorted_order(edges.source, found->message_rows, edges.destination,
+                                  node_counts_[static_cast<std::size_t>(index(type))]);
+  NodeId previous = -1;
+  EdgeOffset position = 0;
+  for (std::int64_t const edge : order) {
+    auto const e = static_cast<std::size_t>(edge);
+    NodeId const dst = edges.destination[e];
+    position = dst == previous ? position + 1 : in.row_offsets.view()[dst * r_count + r];
+    previous = dst;
+    in.cols.view()[position] = static_cast<NodeId>(found->message_base + edges.source[e]);
+    if (edges.weighted) {
+      in.weights.view()[position] = edges.weights[e];
+    }
+  }
+}
+
+void HeteroGraphBuilder::transpose(HeteroGraph::Incoming& in) {
+  auto const offsets = in.row_offsets.view();
+  auto const cols = in.cols.view();
+  in.col_offsets = Buffer<EdgeOffset>::zeros(in.message_rows + 1);
+  in.csr_rows = Buffer<std::int64_t>(cols.size);
+  in.slots = Buffer<std::int32_t>(cols.size);
+  auto const col_offsets = in.col_offsets.view();
+  for (NodeId const col : cols) {
+    ++col_offsets[col + 1];
+  }
+  std::partial_sum(col_offsets.begin(), col_offsets.end(), col_offsets.begin());
+  std::vector<EdgeOffset> next(col_offsets.begin(), col_offsets.end());
+  for (std::int64_t row = 0; row + 1 < offsets.size; ++row) {
+    for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
+      EdgeOffset const place = next[static_cast<std::size_t>(cols[e])]++;
+      in.csr_rows.view()[place] = row;
+      in.slots.view()[place] = static_cast<std::int32_t>(e - offsets[row]);
+    }
+  }
+}
+
 HeteroGraph HeteroGraphBuilder::build(HostContext const& ctx) {
   HeteroGraph graph;
-  auto const count = [&](NodeTypeId type) {
-    return node_counts_[static_cast<std::size_t>(index(type))];
-  };
-  graph.node_counts_ = node_counts_;
   graph.incoming_.resize(node_counts_.size());
+  for (std::size_t t = 0; t < node_counts_.size(); ++t) {
+    lay_out(static_cast<NodeTypeId>(t), graph.incoming_[t]);
+  }
   for (Edges const& edges : edges_) {
     graph.edge_counts_.push_back(std::ssize(edges.source));
     graph.weighted_.push_back(edges.weighted);
   }
-
-  for (std::size_t t = 0; t < node_counts_.size(); ++t) {
-    HeteroGraph::Incoming& in = graph.incoming_[t];
-    for (RelationId const id : schema_.relations_into(static_cast<NodeTypeId>(t))) {
-      NodeTypeId const source = schema_.relation(id).source;
-      in.relations.push_back({.relation = id,
-                              .source = source,
-                              .message_base = in.message_rows,
-                              .message_rows = count(source),
-                              .source_rows = {}});
-      in.message_rows += count(source);
-    }
-    if (in.message_rows > std::numeric_limits<NodeId>::max()) {
-      raise<GraphError>("HeteroGraphBuilder.build", "relations",
-                        std::to_string(in.message_rows) + " message rows into " +
-                            schema_.name(static_cast<NodeTypeId>(t)),
-                        "at most " + std::to_string(std::numeric_limits<NodeId>::max()),
-                        "Sample blocks of a smaller graph, or split the type.");
-    }
-  }
-
-  parallel_for(ctx, std::ssize(node_counts_), [&](std::int64_t type) {
-    auto const t = static_cast<std::size_t>(type);
-    HeteroGraph::Incoming& in = graph.incoming_[t];
-    auto const relations = std::ssize(in.relations);
-    std::int64_t edge_count = 0;
-    bool weighted = false;
-    in.row_offsets = Buffer<EdgeOffset>::zeros(node_counts_[t] * relations + 1);
-    auto const offsets = in.row_offsets.view();
-    for (std::int64_t r = 0; r < relations; ++r) {
-      Edges const& edges = edges_[static_cast<std::size_t>(
-          index(in.relations[static_cast<std::size_t>(r)].relation))];
-      for (NodeId const dst : edges.destination) {
-        ++offsets[dst * relations + r + 1];
-      }
-      edge_count += std::ssize(edges.source);
-      weighted = weighted || edges.weighted;
-    }
-    std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-
-    in.cols = Buffer<NodeId>(edge_count);
-    in.weights = weighted ? Buffer<float>::filled(edge_count, 1.0F) : Buffer<float>();
-    in.csr_rows = Buffer<std::int64_t>(edge_count);
-    in.slots = Buffer<std::int32_t>(edge_count);
-    in.col_offsets = Buffer<EdgeOffset>::zeros(in.message_rows + 1);
-    auto const col_offsets = in.col_offsets.view();
-    for (std::int64_t r = 0; r < relations; ++r) {
-      RelationBlock const& block = in.relations[static_cast<std::size_t>(r)];
-      Edges const& edges = edges_[static_cast<std::size_t>(index(block.relation))];
-      auto const order =
-          sorted_order(edges.source, block.message_rows, edges.destination, node_counts_[t]);
-      NodeId previous = -1;
-      EdgeOffset position = 0;
-      for (std::int64_t const edge : order) {
-        auto const e = static_cast<std::size_t>(edge);
-        NodeId const dst = edges.destination[e];
-        position = dst == previous ? position + 1 : offsets[dst * relations + r];
-        previous = dst;
-        in.cols.view()[position] = static_cast<NodeId>(block.message_base + edges.source[e]);
-        if (edges.weighted) {
-          in.weights.view()[position] = edges.weights[e];
-        }
-      }
-    }
-    for (NodeId const col : in.cols.view()) {
-      ++col_offsets[col + 1];
-    }
-    std::partial_sum(col_offsets.begin(), col_offsets.end(), col_offsets.begin());
-    std::vector<EdgeOffset> next(col_offsets.begin(), col_offsets.end());
-    for (std::int64_t row = 0; row + 1 < offsets.size; ++row) {
-      for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
-        EdgeOffset const place = next[static_cast<std::size_t>(in.cols.view()[e])]++;
-        in.csr_rows.view()[place] = row;
-        in.slots.view()[place] = static_cast<std::int32_t>(e - offsets[row]);
-      }
-    }
+  parallel_for(ctx, std::ssize(node_counts_), [&](std::int64_t t) {
+    count_rows(static_cast<NodeTypeId>(t), graph.incoming_[static_cast<std::size_t>(t)]);
   });
+  parallel_for(ctx, schema_.relation_count(), [&](std::int64_t r) {
+    auto const relation = static_cast<RelationId>(r);
+    auto const type = static_cast<std::size_t>(index(schema_.relation(relation).destination));
+    fill_rows(relation, graph.incoming_[type]);
+  });
+  parallel_for(ctx, std::ssize(node_counts_),
+               [&](std::int64_t t) { transpose(graph.incoming_[static_cast<std::size_t>(t)]); });
+
   for (std::size_t t = 0; t < node_counts_.size(); ++t) {
     HeteroGraph::Incoming const& in = graph.incoming_[t];
     graph.destinations_.push_back(
@@ -193,9 +209,9 @@ HeteroGraph HeteroGraphBuilder::build(HostContext const& ctx) {
                  .message_rows = in.message_rows},
          .relations = in.relations});
   }
+  graph.node_counts_ = std::move(node_counts_);
   graph.schema_ = std::move(schema_);
-  node_counts_.clear();
-  edges_.clear();
+  *this = HeteroGraphBuilder();
   return graph;
 }
 

@@ -25,17 +25,30 @@ class RELWEAVE_API HeteroGraphBuilder {
   void add_edges(RelationId relation, VectorView<NodeId const> source,
                  VectorView<NodeId const> destination, VectorView<float const> weights = {});
 
-  /// Throws GraphError when the relations into one type need more message rows than NodeId holds.
-  /// The builder is left empty.
+  /// Sorts the edges into the layout of HeteroGraph: two counting sorts per relation and one per
+  /// transpose. The builder is left empty: without types.
+  /// Determinism: any_thread_count.
+  /// Throws GraphError when the relations into one type need more message rows than NodeId holds;
+  /// the builder then keeps its edges.
   HeteroGraph build(HostContext const& ctx);
 
  private:
+  HeteroGraphBuilder() = default;
+
   struct Edges {
     std::vector<NodeId> source;
     std::vector<NodeId> destination;
     std::vector<float> weights;
     bool weighted = false;
   };
+
+  Edges const& edges_of(RelationId relation) const {
+    return edges_[static_cast<std::size_t>(index(relation))];
+  }
+  void lay_out(NodeTypeId type, HeteroGraph::Incoming& in) const;
+  void count_rows(NodeTypeId type, HeteroGraph::Incoming& in) const;
+  void fill_rows(RelationId relation, HeteroGraph::Incoming& in) const;
+  static void transpose(HeteroGraph::Incoming& in);
 
   Schema schema_;
   std::vector<std::int64_t> node_counts_;
