@@ -6,6 +6,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/ops/relation_aggregate/arg.hpp>
+#include <relweave/ops/relation_aggregate/tuning.hpp>
 
 #include "csr_scan.hpp"
 #include "edge_partition.hpp"
@@ -44,6 +45,23 @@ Hubs find_hubs(RelationCsrView<> const& csr, CsrScan const& scan) {
   return hubs;
 }
 
+/// Whether a pass per relation can pay, before the ranges are known; see tuning.hpp.
+template <typename T>
+bool passes_may_pay(RelationCsrView<> const& csr, std::int64_t d) {
+  std::int64_t const bytes = csr.message_rows * d * static_cast<std::int64_t>(sizeof(T));
+  return csr.relations > 1 && bytes > cpu::resident_bytes &&
+         csr.cols.size >= csr.n_dst * csr.relations * cpu::least_degree_per_pass;
+}
+
+/// Whether every relation alone reads few enough messages to keep them in the cache.
+template <typename T>
+bool each_fits(VectorView<MessageRange const> ranges, std::int64_t d) {
+  return std::all_of(ranges.begin(), ranges.end(), [&](MessageRange const& range) {
+    std::int64_t const bytes = (range.end - range.begin) * d * static_cast<std::int64_t>(sizeof(T));
+    return bytes <= cpu::resident_bytes;
+  });
+}
+
 }  // namespace
 
 template <Scalar T>
@@ -60,14 +78,17 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
   if (!self.empty()) {
     expect_shape(here, "self", self, csr.n_dst, d);
   }
-  CsrScan const scan = scan_csr(ctx, here, csr);
+  Workspace::Scope scratch(scratch_of(ctx));
+  bool const many = passes_may_pay<T>(csr, d);
+  auto const ranges = scratch.vector<MessageRange>(many ? csr.relations : 0);
+  CsrScan const scan = scan_csr(ctx, here, csr, ranges);
+  bool const by_relation = many && each_fits<T>(ranges, d);
   auto const& kernels = relation_aggregate_kernels<T>(ctx);
   Hubs const hubs = find_hubs(csr, scan);
-  Workspace::Scope scratch(scratch_of(ctx));
   cpu::AggregateArguments<T> arguments{
       .row_offsets = csr.row_offsets.data,
       .cols = csr.cols.data,
-      .cols_end = csr.cols.data + scan.last_edge,
+      .rows = csr.n_dst * csr.relations,
       .relations = csr.relations,
       .d = d,
       .messages = messages.data,
@@ -97,9 +118,13 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
   });
   EdgePartition const partition(csr.row_offsets, csr.n_dst, csr.relations,
                                 d * static_cast<std::int64_t>(sizeof(T)));
-  parallel_for(ctx, partition.tasks(), [&](std::int64_t task) {
-    kernels.forward(arguments, partition.begin(task), partition.begin(task + 1));
-  });
+  std::int64_t const step = by_relation ? 1 : std::max(csr.relations, 1);
+  for (std::int64_t r = 0; r == 0 || r < csr.relations; r += step) {
+    cpu::AggregatePass const pass{r, std::min<std::int64_t>(r + step, csr.relations)};
+    parallel_for(ctx, partition.tasks(), [&](std::int64_t task) {
+      kernels.forward(arguments, pass, partition.begin(task), partition.begin(task + 1));
+    });
+  }
 }
 
 template void relation_aggregate<float>(HostContext const&, RelationCsrView<> const&,

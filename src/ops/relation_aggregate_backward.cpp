@@ -121,13 +121,17 @@ void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const
 
   auto const groups =
       group_relations(ranges, scratch.vector<std::int32_t>(csr.relations), csr.message_rows);
-  std::int64_t const tiles = column_tile_count<T>(d);
-  parallel_for(ctx, std::ssize(groups) * tiles, [&](std::int64_t task) {
-    RelationGroup const& group = groups[static_cast<std::size_t>(task / tiles)];
-    sum_columns(grad_messages, group.rows.begin, group.rows.end, column_tile<T>(task % tiles, d),
-                [&](SumTile<T> const& tile) {
-                  kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
-                });
+  std::int64_t largest = 0;
+  for (RelationGroup const& group : groups) {
+    largest = std::max(largest, group.rows.end - group.rows.begin);
+  }
+  ColumnTiles<T> const tiles(d, largest, std::ssize(groups));
+  parallel_for(ctx, std::ssize(groups) * tiles.count(), [&](std::int64_t task) {
+    RelationGroup const& group = groups[static_cast<std::size_t>(task / tiles.count())];
+    tiles.sum(grad_messages, group.rows.begin, group.rows.end, task % tiles.count(),
+              [&](SumTile<T> const& tile) {
+                kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
+              });
   });
 }
 

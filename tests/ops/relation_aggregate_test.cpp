@@ -200,6 +200,23 @@ TEMPLATE_TEST_CASE("relation_aggregate splits hubs and widens arg for them",
   }
 }
 
+TEST_CASE("relation_aggregate agrees with its reference beyond the caches",
+          "[ops][relation_aggregate]") {
+  auto const reduce = GENERATE(Reduce::max, Reduce::mean);
+  auto const [sources, d] =
+      GENERATE(table<std::int64_t, std::int64_t>({{70'000, 48},      // a pass per relation
+                                                  {120'000, 20}}));  // sums too large to pack
+  Case<float> const c({.n_dst = 40, .relations = 2, .sources = sources, .largest_degree = 40}, d,
+                      {reduce, Activation::relu, true});
+
+  auto const got = c.run({.threads = 2});
+
+  auto const expected = c.run_reference();
+  CHECK(largest_difference(got.out, expected.out) <= tolerance<float>(40));
+  CHECK(largest_difference(got.grad_messages, expected.grad_messages) <= tolerance<float>(60));
+  CHECK((reduce != Reduce::max || same_arg(got.cache, expected.cache)));
+}
+
 TEST_CASE("relation_aggregate handles equal maxima across the chunks of a hub",
           "[ops][relation_aggregate]") {
   OwnedCsr csr{.n_dst = 1, .relations = 1, .message_rows = 2};

@@ -10,13 +10,13 @@ inline namespace RELWEAVE_ISA_NAMESPACE {
 /// rows of 512 bytes, and more than 16 only evicts what is needed next.
 inline constexpr std::int64_t prefetch_distance = 12;
 
-/// Rows of a matrix, in the order of a list of row numbers. The list goes on behind `count`, up to
-/// `end`, with rows that will be wanted next.
+/// Rows of a matrix, in the order of a list of row numbers; `next` lists what will be wanted then.
 template <typename T>
 struct RowList {
   NodeId const* rows;
   std::int64_t count;
-  NodeId const* end;
+  NodeId const* next;
+  std::int64_t next_count;
   T const* data;
   std::int64_t stride;
 };
@@ -31,9 +31,11 @@ struct Reduced {
 template <typename T>
 [[gnu::always_inline]] inline void prefetch_ahead(RowList<T> const& list, std::int64_t e,
                                                   std::int64_t offset, std::int64_t bytes) {
-  NodeId const* const ahead = list.rows + e + prefetch_distance;
-  if (ahead < list.end) {
-    simd::prefetch(list.data + *ahead * list.stride + offset, bytes);
+  std::int64_t const ahead = e + prefetch_distance;
+  if (ahead < list.count) {
+    simd::prefetch(list.data + list.rows[ahead] * list.stride + offset, bytes);
+  } else if (ahead - list.count < list.next_count) {
+    simd::prefetch(list.data + list.next[ahead - list.count] * list.stride + offset, bytes);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <relweave/ops/detail/reduce_rows.hpp>
 #include <relweave/ops/detail/row_norm.hpp>
 #include <relweave/ops/relation_aggregate/kernels.hpp>
+#include <relweave/ops/relation_aggregate/tuning.hpp>
 
 // Forward kernels. Destination after destination: a piece of its features stays in registers from
 // the self term over all edges of all relations to the activation.
@@ -32,11 +33,26 @@ template <std::int64_t L, typename Index>
   }
 }
 
+/// The edges of a row, and those that the pass comes to next.
+template <typename T>
+[[gnu::always_inline]] inline RowList<T> row_list(AggregateArguments<T> const& a,
+                                                  AggregatePass const& pass, std::int64_t row) {
+  EdgeOffset const begin = a.row_offsets[row];
+  EdgeOffset const end = a.row_offsets[row + 1];
+  RowList<T> list{a.cols + begin, end - begin, a.cols + end, 0, a.messages, a.messages_stride};
+  // One pass over all relations reads `cols` from front to back; others skip from row to row.
+  if (pass.end_relation - pass.first_relation == a.relations) {
+    list.next_count = a.row_offsets[a.rows] - end;
+  } else if (row + a.relations < a.rows) {
+    list.next = a.cols + a.row_offsets[row + a.relations];
+    list.next_count = a.row_offsets[row + a.relations + 1] - a.row_offsets[row + a.relations];
+  }
+  return list;
+}
+
 template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
-[[gnu::always_inline]] inline Reduced<T, L, N> reduce_edges(AggregateArguments<T> const& a,
-                                                            EdgeOffset begin, std::int64_t count,
-                                                            std::int64_t f, std::int64_t slot = 0) {
-  RowList<T> const list{a.cols + begin, count, a.cols_end, a.messages, a.messages_stride};
+[[gnu::always_inline]] inline Reduced<T, L, N> reduce_list(RowList<T> const& list, std::int64_t f,
+                                                           std::int64_t slot = 0) {
   if constexpr (reduce == Reduce::max) {
     return max_of<L, N>(list, f, slot);
   } else {
@@ -77,9 +93,10 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
 template <Reduce reduce, typename T>
 void reduce_hub_chunk(AggregateArguments<T> const& a, EdgeOffset begin, std::int64_t count,
                       std::int64_t slot, std::int64_t chunk) {
+  RowList<T> const list{a.cols + begin, count, nullptr, 0, a.messages, a.messages_stride};
   simd::for_pieces<T, registers_per_piece<reduce>>(
       0, a.d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
-        auto const reduced = reduce_edges<reduce, L, N>(a, begin, count, f, slot);
+        auto const reduced = reduce_list<reduce, L, N>(list, f, slot);
         for (std::int64_t v = 0; v < N; ++v) {
           std::int64_t const at = chunk * a.d + f + v * L;
           simd::store(a.partial_values + at, reduced.value[v]);
@@ -92,24 +109,28 @@ void reduce_hub_chunk(AggregateArguments<T> const& a, EdgeOffset begin, std::int
 }
 
 template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
-[[gnu::always_inline]] inline void aggregate_piece(AggregateArguments<T> const& a, std::int64_t i,
+[[gnu::always_inline]] inline void aggregate_piece(AggregateArguments<T> const& a,
+                                                   AggregatePass const& pass, std::int64_t i,
                                                    std::int64_t f) {
+  T const* const before = pass.first_relation > 0 ? a.out + i * a.out_stride
+                          : a.self != nullptr     ? a.self + i * a.self_stride
+                                                  : nullptr;
   simd::Packs<T, L, N> total;
   for (std::int64_t v = 0; v < N; ++v) {
-    total[v] = a.self != nullptr ? simd::load<L>(a.self + i * a.self_stride + f + v * L)
-                                 : simd::Pack<T, L>{};
+    total[v] = before != nullptr ? simd::load<L>(before + f + v * L) : simd::Pack<T, L>{};
   }
-  for (std::int64_t row = i * a.relations; row < (i + 1) * a.relations; ++row) {
-    EdgeOffset const begin = a.row_offsets[row];
-    std::int64_t const count = a.row_offsets[row + 1] - begin;
+  for (std::int64_t r = pass.first_relation; r < pass.end_relation; ++r) {
+    std::int64_t const row = i * a.relations + r;
+    std::int64_t const count = a.row_offsets[row + 1] - a.row_offsets[row];
     Reduced<T, L, N> reduced;
     if (count == 0) {
       for (std::int64_t v = 0; v < N; ++v) {
         reduced.slot[v] = simd::IndexPack<T, L>{} - 1;
       }
     } else {
+      RowList<T> const list = row_list(a, pass, row);
       reduced = count > hub_degree ? merge_hub<reduce, L, N>(a, row, count, f)
-                                   : reduce_edges<reduce, L, N>(a, begin, count, f);
+                                   : reduce_list<reduce, L, N>(list, f);
       for (std::int64_t v = 0; v < N; ++v) {
         total[v] +=
             reduce == Reduce::mean ? reduced.value[v] / static_cast<T>(count) : reduced.value[v];
@@ -121,8 +142,9 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
       }
     }
   }
+  bool const last = pass.end_relation == a.relations;
   for (std::int64_t v = 0; v < N; ++v) {
-    if (a.params.activation == Activation::relu) {
+    if (last && a.params.activation == Activation::relu) {
       total[v] = total[v] < 0 ? simd::Pack<T, L>{} : total[v];  // keeps NaN
     }
     simd::store(a.out + i * a.out_stride + f + v * L, total[v]);
@@ -130,13 +152,14 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
 }
 
 template <Reduce reduce, typename T>
-void aggregate(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t end) {
+void aggregate(AggregateArguments<T> const& a, AggregatePass const& pass, std::int64_t begin,
+               std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     simd::for_pieces<T, registers_per_piece<reduce>>(
         0, a.d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
-          aggregate_piece<reduce, L, N>(a, i, f);
+          aggregate_piece<reduce, L, N>(a, pass, i, f);
         });
-    if (a.params.l2_normalize) {
+    if (a.params.l2_normalize && pass.end_relation == a.relations) {
       T const norm = normalize_row(a.out + i * a.out_stride, a.d);
       if (a.norm != nullptr) {
         a.norm[i] = norm;
@@ -146,14 +169,15 @@ void aggregate(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t 
 }
 
 template <typename T>
-void aggregate_rows(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t end) {
+void aggregate_rows(AggregateArguments<T> const& a, AggregatePass const& pass, std::int64_t begin,
+                    std::int64_t end) {
   switch (a.params.reduce) {
     case Reduce::max:
-      return aggregate<Reduce::max>(a, begin, end);
+      return aggregate<Reduce::max>(a, pass, begin, end);
     case Reduce::mean:
-      return aggregate<Reduce::mean>(a, begin, end);
+      return aggregate<Reduce::mean>(a, pass, begin, end);
     case Reduce::sum:
-      return aggregate<Reduce::sum>(a, begin, end);
+      return aggregate<Reduce::sum>(a, pass, begin, end);
   }
 }
 

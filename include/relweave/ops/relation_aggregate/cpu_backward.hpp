@@ -2,6 +2,7 @@
 
 #include <relweave/ops/detail/row_norm.hpp>
 #include <relweave/ops/relation_aggregate/kernels.hpp>
+#include <relweave/ops/relation_aggregate/tuning.hpp>
 
 // Backward kernels: a row kernel for activation and norm, then a walk over the forward's rows that
 // adds to a tile of columns small enough for a cache.
@@ -31,10 +32,6 @@ void pre_activation_gradient(AggregateBackwardArguments<T> const& a, T* g_rows,
     });
   }
 }
-
-/// Rows of up to this many edges compare every edge's slot with all winners of a piece; longer ones
-/// go feature by feature to the winner alone.
-inline constexpr std::int64_t compared_slots = 16;
 
 template <typename T, std::int64_t L, typename Wide>
 [[gnu::always_inline]] inline simd::IndexPack<T, L> widen_slots(std::byte const* from) {

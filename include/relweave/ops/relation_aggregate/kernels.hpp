@@ -9,12 +9,7 @@
 
 namespace relweave::ops::cpu {
 
-/// A row with more than `hub_degree` edges is a hub: its edges are reduced in chunks of
-/// `hub_chunk`, in parallel, and the partial results merged in order. At 512 bytes per edge a chunk
-/// is 2 MB, about what a task of other rows gathers.
-inline constexpr std::int64_t hub_chunk = 4096;
-inline constexpr std::int64_t hub_degree = 2 * hub_chunk;
-
+/// A row with more than `hub_degree` edges (tuning.hpp).
 struct Hub {
   std::int64_t row;          ///< in the CSR
   std::int64_t first_chunk;  ///< its row in the matrices of partial results
@@ -25,7 +20,7 @@ template <typename T>
 struct AggregateArguments {
   EdgeOffset const* row_offsets;
   NodeId const* cols;
-  NodeId const* cols_end;
+  std::int64_t rows;  ///< of the CSR
   std::int64_t relations;
   std::int64_t d;
   T const* messages;
@@ -41,6 +36,13 @@ struct AggregateArguments {
   Hub const* hubs;              ///< ascending by row
   T* partial_values;            ///< (chunks, d)
   std::int32_t* partial_slots;  ///< (chunks, d), for max
+};
+
+/// The relations that one call of the forward kernel adds: the first pass starts from the self
+/// term, later ones from `out`, and the last finishes the row.
+struct AggregatePass {
+  std::int64_t first_relation;
+  std::int64_t end_relation;
 };
 
 template <typename T>
@@ -64,7 +66,8 @@ struct AggregateBackwardArguments {
 template <typename T>
 struct RelationAggregateKernels {
   /// Destinations [begin, end).
-  void (*forward)(AggregateArguments<T> const& a, std::int64_t begin, std::int64_t end);
+  void (*forward)(AggregateArguments<T> const& a, AggregatePass const& pass, std::int64_t begin,
+                  std::int64_t end);
   /// Edges [begin, begin + count) of a hub, whose slots start at `slot`, into row `chunk` of the
   /// partial results.
   void (*partial)(AggregateArguments<T> const& a, EdgeOffset begin, std::int64_t count,
