@@ -102,12 +102,12 @@ fs::path const& verified(fs::path const& directory) {
 
 void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const& vocabulary) {
   if (vocabulary.holds_integers()) {
-    auto const& ids = vocabulary.integers();
-    tensors_.add(name + ".ids", VectorView<std::int64_t const>(ids.data(), std::ssize(ids)));
+    auto const& ids = integers_.emplace_back(Buffer<std::int64_t>::copy_of(vocabulary.integers()));
+    tensors_.add(name + ".ids", ids.view());
     return;
   }
   auto const& ids = vocabulary.strings();
-  auto& offsets = offsets_.emplace_back(std::ssize(ids) + 1);
+  auto& offsets = integers_.emplace_back(std::ssize(ids) + 1);
   offsets.view()[0] = 0;
   for (std::size_t i = 0; i < ids.size(); ++i) {
     offsets.data()[i + 1] = offsets.data()[i] + std::ssize(ids[i]);

@@ -22,7 +22,8 @@ class RELWEAVE_API CheckpointWriter {
  public:
   /// Views that are added must live until commit().
   SafetensorsWriter& tensors() { return tensors_; }
-  /// Adds ids as "<name>.ids" (int64), or "<name>.bytes" and "<name>.offsets" (UTF-8 strings).
+  /// Adds a copy of the ids as "<name>.ids" (int64), or "<name>.bytes" and "<name>.offsets" (UTF-8
+  /// strings).
   void add_vocabulary(std::string const& name, Vocabulary const& vocabulary);
   void set_config(std::string json) { config_ = std::move(json); }
 
@@ -33,8 +34,9 @@ class RELWEAVE_API CheckpointWriter {
  private:
   SafetensorsWriter tensors_;
   std::string config_ = "{}";
-  std::deque<Buffer<std::uint8_t>> bytes_;  // of string vocabularies
-  std::deque<Buffer<std::int64_t>> offsets_;
+  // Copies of vocabularies; a deque does not move what views point to.
+  std::deque<Buffer<std::uint8_t>> bytes_;
+  std::deque<Buffer<std::int64_t>> integers_;
 };
 
 /// Opens a checkpoint after checking its manifest: schema version, sizes and hashes of all files.
