@@ -113,7 +113,9 @@ class Pool {
  private:
   void grow(int helpers) {
     while (static_cast<int>(workers_) < helpers) {
-      std::thread([this, index = workers_, seen = generation_.load()] { serve(index, seen); }).detach();
+      std::thread([this, index = workers_, seen = generation_.load()] {
+        serve(index, seen);
+      }).detach();
       ++workers_;
     }
   }
