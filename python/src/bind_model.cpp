@@ -178,6 +178,20 @@ py::tuple links(Recommender const& self) {
                         copy_of(l.weight.view()));
 }
 
+/// Type of every item, those added after training included.
+Array<std::int32_t> all_item_types(Recommender const& self) {
+  Array<std::int32_t> result(self.items().size());
+  std::int32_t* out = result.mutable_data();
+  auto const& offsets = self.types().offsets;
+  for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
+    out = std::fill_n(out, offsets[t + 1] - offsets[t], static_cast<std::int32_t>(t));
+  }
+  for (NodeTypeId const type : self.added_types()) {
+    *out++ = index(type);
+  }
+  return result;
+}
+
 }  // namespace
 
 void bind_recommender(py::module_& m) {
@@ -237,6 +251,9 @@ void bind_recommender(py::module_& m) {
       .def_property_readonly("type_offsets", [](Recommender const& r) { return r.types().offsets; })
       .def_property_readonly("item_ids", [](Recommender const& r) { return ids_of(r.items()); })
       .def_property_readonly("user_ids", [](Recommender const& r) { return ids_of(r.users()); })
+      .def_property_readonly("item_types", &all_item_types)
+      .def_property_readonly("item_feature_count",
+                             [](Recommender const& r) { return r.item_features().cols; })
       .def_property_readonly("links", &links)
       .def_property_readonly("graph_report",
                              [](Recommender const& r) { return report_of(r.graph_report()); })
@@ -248,7 +265,10 @@ void bind_recommender(py::module_& m) {
                              [](Recommender const& r) { return copy_of(r.general_vectors()); })
       .def_property_readonly("tower_vectors",
                              [](Recommender const& r) { return copy_of(r.tower_vectors()); })
-      .def_property_readonly("histories", &histories);
+      .def_property_readonly("user_features",
+                             [](Recommender const& r) { return copy_of(r.user_features()); })
+      .def_property_readonly("histories", &histories)
+      .def_property("extra", &Recommender::extra, &Recommender::set_extra);
 }
 
 /// Called by the module's entry point.

@@ -110,6 +110,10 @@ class RELWEAVE_API Recommender {
   TrainingHistory const& tower_history() const { return tower_history_; }
   MatrixView<float const> general_vectors() const { return general_vectors_.view(); }
   MatrixView<float const> tower_vectors() const { return tower_vectors_.view(); }
+  MatrixView<float const> item_features() const { return item_features_.view(); }
+  MatrixView<float const> user_features() const { return user_features_.view(); }
+  /// Types of the items added after training, in the order of their ids.
+  std::span<NodeTypeId const> added_types() const { return added_types_; }
   Histories histories() const;
 
   /// Text that travels with the model, for what a front end must remember (Python: the encoder's

@@ -1,0 +1,77 @@
+"""Graph foundation models for personalization.
+
+Logs and item texts become one vector space for users and items of every type: interaction log ->
+co-interaction item graph -> heterogeneous GNN -> two towers -> exact retrieval.
+
+Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `baselines` gives
+what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
+"""
+
+from . import baselines, datasets, text
+from ._core import __version__
+from .catalog import Catalog
+from .config import GraphConfig, HGNNConfig, TwoTowerConfig
+from .errors import (
+    ConfigError,
+    CudaError,
+    DeviceError,
+    DTypeError,
+    Error,
+    GraphError,
+    IndexError,
+    IoError,
+    NotCompiledError,
+    NotFittedError,
+    ShapeError,
+)
+from .evaluation import Comparison, Report, compare, evaluate
+from .log import InteractionLog, LogReport
+from .progress import Progress, ProgressBar
+from .recommender import FitReport, Recommender, load
+from .stages import (
+    HGNN,
+    CoInteractionGraph,
+    EpochRecord,
+    TrainingHistory,
+    TwoTower,
+    show_config,
+)
+
+__all__ = [
+    "HGNN",
+    "Catalog",
+    "CoInteractionGraph",
+    "Comparison",
+    "ConfigError",
+    "CudaError",
+    "DTypeError",
+    "DeviceError",
+    "EpochRecord",
+    "Error",
+    "FitReport",
+    "GraphConfig",
+    "GraphError",
+    "HGNNConfig",
+    "IndexError",
+    "InteractionLog",
+    "IoError",
+    "LogReport",
+    "NotCompiledError",
+    "NotFittedError",
+    "Progress",
+    "ProgressBar",
+    "Recommender",
+    "Report",
+    "ShapeError",
+    "TrainingHistory",
+    "TwoTower",
+    "TwoTowerConfig",
+    "__version__",
+    "baselines",
+    "compare",
+    "datasets",
+    "evaluate",
+    "load",
+    "show_config",
+    "text",
+]

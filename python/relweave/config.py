@@ -1,0 +1,224 @@
+"""Settings of the three stages. The defaults are those of the C++ library, read from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeVar
+
+from . import _core
+from .errors import ConfigError, DTypeError, NotCompiledError, describe, near_names
+
+__all__ = ["GraphConfig", "HGNNConfig", "TwoTowerConfig"]
+
+_DEFAULTS: dict[str, Any] = json.loads(_core.default_config())
+_GRAPH: dict[str, Any] = _DEFAULTS["graph"]
+_HGNN: dict[str, Any] = _DEFAULTS["hgnn"]
+_TOWERS: dict[str, Any] = _DEFAULTS["towers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphConfig:
+    """How a log becomes an item graph (De Nadai et al. 2024, section 4.1.1).
+
+    Attributes
+    ----------
+    max_history : int
+        Most recent items of each user that make pairs; a user with n items makes n^2 of them.
+    window_seconds : int
+        Longest time between the two items of a pair; 0 for any.
+    min_count : int
+        Users that a link needs.
+    top_neighbors : int
+        Strongest neighbours kept per item and neighbour type; 0 keeps all.
+    weight : {"count", "cosine", "pmi"}
+        What makes a neighbour strong.
+    strong_only : bool
+        Leave weak signals out of the graph.
+
+    Examples
+    --------
+    >>> GraphConfig(top_neighbors=20).weight
+    'cosine'
+    """
+
+    max_history: int = _GRAPH["max_history"]
+    window_seconds: int = _GRAPH["window_seconds"]
+    min_count: int = _GRAPH["min_count"]
+    top_neighbors: int = _GRAPH["top_neighbors"]
+    weight: Literal["count", "cosine", "pmi"] = _GRAPH["weight"]
+    strong_only: bool = _GRAPH["strong_only"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HGNNConfig:
+    """The heterogeneous GraphSAGE and its training (Damianou et al. 2024).
+
+    Attributes
+    ----------
+    layers : tuple of int
+        Output features per layer.
+    fanout : int
+        Sampled neighbours per node and relation.
+    epochs, batch : int
+        Passes over the links, and links per step.
+    learning_rate : float
+    loss : {"margin", "sampled_softmax"}
+        Margin is De Nadai et al. 2024, eq. 4, with `margin` and uniform `negatives` per link;
+        sampled softmax uses the batch as negatives, with `temperature`.
+    balance : {"none", "floor", "strict"}
+        Links taken per relation and epoch: all; as many as the smallest relation has but at least
+        `balance_floor`; strictly as many as the smallest has (which undertrains when it is tiny).
+    validation_fraction : float
+        Share of links held out for early stopping.
+    patience : int
+        Epochs without improvement before stopping.
+    node_drop : float
+        Share of nodes that lose their neighbourhood in a step; about 0.2 helps cold items.
+    inference_draws : int
+        Neighbourhood samples averaged per vector.
+    sharing : {"shared_between_directions", "separate"}
+        Whether both directions of a pair of types use the same weights.
+    """
+
+    layers: tuple[int, ...] = tuple(_HGNN["layers"])
+    fanout: int = _HGNN["fanout"]
+    epochs: int = _HGNN["epochs"]
+    batch: int = _HGNN["batch"]
+    learning_rate: float = _HGNN["learning_rate"]
+    loss: Literal["margin", "sampled_softmax"] = _HGNN["loss"]
+    margin: float = _HGNN["margin"]
+    negatives: int = _HGNN["negatives"]
+    temperature: float = _HGNN["temperature"]
+    balance: Literal["none", "floor", "strict"] = _HGNN["balance"]
+    balance_floor: int = _HGNN["balance_floor"]
+    validation_fraction: float = _HGNN["validation_fraction"]
+    patience: int = _HGNN["patience"]
+    node_drop: float = _HGNN["node_drop"]
+    inference_draws: int = _HGNN["inference_draws"]
+    sharing: Literal["shared_between_directions", "separate"] = _HGNN["sharing"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoTowerConfig:
+    """The user and item towers and their training (De Nadai et al. 2024, section 4.2).
+
+    Attributes
+    ----------
+    layers : tuple of int
+        Output features per layer of both towers.
+    epochs, batch : int
+        Passes over the strong interactions, and interactions per step.
+    learning_rate : float
+    schedule : {"cosine", "constant"}
+        Of the learning rate.
+    loss : {"sampled_softmax", "dot_product", "bpr"}
+        In-batch softmax; eq. 5 of the paper, which stays bounded only because both outputs have
+        unit norm and ranks clearly worse; Bayesian personalised ranking.
+    temperature : float
+        Of the softmax.
+    correction : float
+        Share of the log popularity subtracted from the logits in training.
+    history : {"leave_one_out", "causal"}
+        Which other interactions make the history of an example: all, or earlier ones.
+    max_history : int
+        Most recent items of a user that are read.
+    window_seconds : int
+        Age limit of the history; 0 for none.
+    weak_weight : float
+        Weight of weak signals in the history; strong ones weigh 1.
+    hidden_history : float
+        Share of examples whose history is hidden, which teaches the answer to cold users.
+    trend : float
+        Weight of the recent-popularity prior that serving adds; 0 for none.
+    trend_seconds : int
+        What counts as recent, before the last event.
+    """
+
+    layers: tuple[int, ...] = tuple(_TOWERS["layers"])
+    epochs: int = _TOWERS["epochs"]
+    batch: int = _TOWERS["batch"]
+    learning_rate: float = _TOWERS["learning_rate"]
+    schedule: Literal["cosine", "constant"] = _TOWERS["schedule"]
+    loss: Literal["sampled_softmax", "dot_product", "bpr"] = _TOWERS["loss"]
+    temperature: float = _TOWERS["temperature"]
+    correction: float = _TOWERS["correction"]
+    history: Literal["leave_one_out", "causal"] = _TOWERS["history"]
+    max_history: int = _TOWERS["max_history"]
+    window_seconds: int = _TOWERS["window_seconds"]
+    weak_weight: float = _TOWERS["weak_weight"]
+    hidden_history: float = _TOWERS["hidden_history"]
+    trend: float = _TOWERS["trend"]
+    trend_seconds: int = _TOWERS["trend_seconds"]
+
+
+Config = TypeVar("Config", GraphConfig, HGNNConfig, TwoTowerConfig)
+
+
+def as_config(cls: type[Config], value: Config | Mapping[str, Any] | None, name: str) -> Config:
+    """Return settings given as an object, a mapping or None (defaults)."""
+    if value is None:
+        return cls()
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        raise DTypeError(
+            describe(cls.__name__, name, type(value).__name__, f"{cls.__name__} or a mapping")
+        )
+    known = [field.name for field in fields(cls)]
+    for key in value:
+        if key not in known:
+            raise ConfigError(
+                describe(cls.__name__, name, f"unknown setting {key!r}",
+                         f"one of {', '.join(known)}", near_names(key, known))
+            )
+    return cls(**{k: tuple(v) if k == "layers" else v for k, v in value.items()})
+
+
+def to_json(
+    *,
+    graph: GraphConfig | None = None,
+    hgnn: HGNNConfig | None = None,
+    towers: TwoTowerConfig | None = None,
+    use_hgnn: bool = True,
+    seed: int = 0,
+) -> str:
+    """Return the settings as the C++ core reads them; it checks every range."""
+    settings = {
+        "graph": asdict(graph or GraphConfig()),
+        "hgnn": {**asdict(hgnn or HGNNConfig()), "seed": seed},
+        "towers": {**asdict(towers or TwoTowerConfig()), "seed": seed},
+        "use_hgnn": use_hgnn,
+    }
+    return json.dumps(settings, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy number as the Python number that it holds."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise DTypeError(describe("config", "value", type(value).__name__, "a number or a word"))
+
+
+def check_device(device: str, function: str) -> None:
+    """Accept "cpu", and "auto", which means it; refuse what this build cannot do."""
+    if device in ("cpu", "auto"):
+        return
+    if device == "cuda" or str(device).startswith("cuda:"):
+        raise NotCompiledError(
+            describe(function, "device", repr(device), "'cpu' or 'auto'",
+                     "This build has no CUDA; see `relweave show-config`.")
+        )
+    raise ConfigError(describe(function, "device", repr(device), "'cpu', 'cuda' or 'auto'"))
+
+
+def thread_count(threads: int | None, function: str) -> int:
+    """Return what the core takes: 0 for its default."""
+    if threads is None:
+        return 0
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ConfigError(
+            describe(function, "threads", repr(threads), "a whole number above 0, or None")
+        )
+    return threads

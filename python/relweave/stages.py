@@ -1,0 +1,467 @@
+"""The stages of the pipeline, each usable alone: item graph, HGNN, two towers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, _html
+from ._events import Events, read_edges, read_histories
+from ._features import Floats, UserFeatures
+from ._frames import Array
+from ._ids import Codes, IdIndex, as_ids, matrix
+from ._params import Parameters
+from .catalog import Catalog
+from .config import (
+    GraphConfig,
+    HGNNConfig,
+    TwoTowerConfig,
+    as_config,
+    thread_count,
+    to_json,
+)
+from .errors import NotFittedError, ShapeError, describe
+from .log import InteractionLog
+from .progress import Monitor, ProgressArgument
+
+__all__ = ["HGNN", "CoInteractionGraph", "EpochRecord", "TrainingHistory", "TwoTower"]
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One pass over the data.
+
+    Attributes
+    ----------
+    loss : float
+        Mean training loss.
+    validation : float
+        HGNN: share of held-out links that score above a random pair; towers: 0.
+    seconds : float
+    examples : int
+        Links or interactions.
+    """
+
+    loss: float
+    validation: float
+    seconds: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class TrainingHistory:
+    """All passes of one training.
+
+    Attributes
+    ----------
+    epochs : tuple of EpochRecord
+    best_epoch : int
+        The epoch whose parameters were kept; -1 when there was no choice.
+    interrupted : bool
+    """
+
+    epochs: tuple[EpochRecord, ...]
+    best_epoch: int
+    interrupted: bool
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> TrainingHistory:
+        """Read what the core reports."""
+        epochs = tuple(EpochRecord(**epoch) for epoch in values["epochs"])
+        return cls(epochs, int(values["best_epoch"]), bool(values["interrupted"]))
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs together."""
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [number, epoch.loss, epoch.validation, epoch.seconds, epoch.examples]
+            for number, epoch in enumerate(self.epochs, start=1)
+        ]
+        return _html.table(["epoch", "loss", "validation", "seconds", "examples"], rows)
+
+
+class CoInteractionGraph:
+    """Undirected links between items that users share; made by `build`.
+
+    Attributes
+    ----------
+    item_ids : ndarray
+        External ids in the inner order: grouped by type.
+    type_names : tuple of str
+    lower, upper : ndarray of int32, shape (n_links,)
+        Positions in `item_ids`; each link once, lower < upper.
+    counts : ndarray of int64, shape (n_links,)
+        Users who share both items.
+    weights : ndarray of float32, shape (n_links,)
+
+    Examples
+    --------
+    >>> import relweave as rw
+    >>> catalog = rw.Catalog({"id": ["a", "b", "c"]}, id="id")
+    >>> log = rw.InteractionLog({"u": [1, 1, 2, 2, 2], "i": ["a", "b", "a", "b", "c"]},
+    ...                         user="u", item="i")
+    >>> graph = rw.CoInteractionGraph.build(log, catalog)
+    >>> graph.edges()[0].tolist(), graph.edges()[1].tolist(), graph.counts.tolist()
+    (['a', 'a', 'b'], ['b', 'c', 'c'], [2, 1, 1])
+    """
+
+    def __init__(
+        self, core: _core.ItemGraph, item_ids: Array, names: tuple[str, ...], offsets: Array
+    ) -> None:
+        self._core = core
+        self.item_ids = item_ids
+        self.type_names = names
+        self.type_offsets = offsets
+        self.lower: Codes = core.lower
+        self.upper: Codes = core.upper
+        self.counts: NDArray[np.int64] = core.count
+        self.weights: Floats = core.weight
+        self._report: dict[str, int] = dict(core.report)
+
+    @classmethod
+    def build(
+        cls,
+        log: InteractionLog,
+        catalog: Catalog,
+        config: GraphConfig | Mapping[str, Any] | None = None,
+        *,
+        threads: int | None = None,
+    ) -> CoInteractionGraph:
+        """Count, for every pair of items, the users who touched both, and keep the strongest links.
+
+        Any order of events gives the same links. Source: De Nadai et al. 2024, section 4.1.1
+        (arXiv 2403.05185); the pruning is this library's.
+
+        Raises
+        ------
+        ConfigError
+            No event with an item of the catalogue, or a setting out of range.
+        """
+        here = "CoInteractionGraph.build"
+        events = Events.of(log, catalog.index, here)
+        core = _core.ItemGraph.build(
+            **events.arrays(),
+            user_count=len(log.users),
+            type_names=list(catalog.type_names),
+            type_offsets=catalog.type_offsets.tolist(),
+            config=to_json(graph=as_config(GraphConfig, config, "config")),
+            threads=thread_count(threads, here),
+        )
+        graph = cls(core, catalog.ids, catalog.type_names, catalog.type_offsets)
+        graph._report["events_dropped"] = events.dropped
+        return graph
+
+    @classmethod
+    def of_model(cls, model: _core.Recommender, item_ids: Array) -> CoInteractionGraph:
+        """Return the graph of a fitted model."""
+        lower, upper, count, weight = model.links
+        core = _core.ItemGraph.from_links(
+            type_names=model.type_names,
+            type_offsets=model.type_offsets,
+            lower=lower,
+            upper=upper,
+            count=count,
+            weight=weight,
+        )
+        offsets = np.array(model.type_offsets)
+        graph = cls(core, item_ids, tuple(model.type_names), offsets)
+        graph._report = dict(model.graph_report)
+        return graph
+
+    def __len__(self) -> int:
+        return len(self.lower)
+
+    def __repr__(self) -> str:
+        return f"CoInteractionGraph({len(self.item_ids):,} items, {len(self):,} links)"
+
+    def _repr_html_(self) -> str:
+        return _html.pairs(self.report())
+
+    def edges(self) -> tuple[Array, Array]:
+        """Return both ends of every link as external ids."""
+        return self.item_ids[self.lower], self.item_ids[self.upper]
+
+    def degrees(self) -> NDArray[np.int64]:
+        """Return the number of links of every item, in the order of `item_ids`."""
+        n = len(self.item_ids)
+        return np.bincount(self.lower, minlength=n) + np.bincount(self.upper, minlength=n)
+
+    def relation_counts(self) -> NDArray[np.int64]:
+        """Return links between every two types, (n_types, n_types), symmetric."""
+        n = len(self.type_names)
+        kind = np.searchsorted(self.type_offsets, np.arange(len(self.item_ids)), side="right") - 1
+        low, high = kind[self.lower], kind[self.upper]
+        upper = np.bincount(low * n + high, minlength=n * n).reshape(n, n)
+        return upper + upper.T - np.diag(np.diag(upper))
+
+    def report(self) -> dict[str, int | float]:
+        """Return what became of events and pairs, and how the links spread over the items."""
+        degrees = self.degrees()
+        return {
+            **self._report,
+            "items": len(self.item_ids),
+            "isolated_items": int((degrees == 0).sum()),
+            "median_degree": int(np.median(degrees)),
+            "largest_degree": int(degrees.max(initial=0)),
+        }
+
+
+class HGNN(Parameters):
+    """Heterogeneous GraphSAGE over an item graph, trained on its links, inductive.
+
+    Per layer h_c = act(W_c h_c + sum_r max_{c'} relu(W_r h_c' + b_r)), at the end unit rows; r are
+    the item types around c. Source: Damianou et al. 2024 (arXiv 2403.07478), eqs. 1-4 of De Nadai
+    et al. 2024.
+
+    Parameters
+    ----------
+    config : HGNNConfig or mapping, optional
+    seed : int
+    threads : int, optional
+
+    Attributes
+    ----------
+    vectors_ : ndarray of float32, shape (n_items, config.layers[-1])
+        In the order of the graph's `item_ids`.
+    history_ : TrainingHistory
+    """
+
+    _groups = {"config": HGNNConfig}
+
+    def __init__(
+        self,
+        *,
+        config: HGNNConfig | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.threads = threads
+
+    def fit(
+        self, graph: CoInteractionGraph, features: Any, progress: ProgressArgument = True
+    ) -> Self:
+        """Train on the links of a graph.
+
+        Parameters
+        ----------
+        graph : CoInteractionGraph
+        features : array, shape (n_items, d)
+            In the order of the graph's `item_ids` (rows `catalog.rows` of arrays in frame order).
+        progress : bool or function
+            As in `Recommender.fit`; a stopped training leaves usable vectors.
+        """
+        here = "HGNN.fit"
+        x = matrix(features, here, "features", len(graph.item_ids), "item")
+        settings = to_json(hgnn=as_config(HGNNConfig, self.config, "config"), seed=self.seed)
+        core = _core.HgnnModel(settings)
+        try:
+            with Monitor(progress, here) as monitor:
+                history = core.fit(
+                    graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
+                )
+            self.history_ = TrainingHistory.of(history)
+        finally:
+            if core.fitted:
+                self._core, self._graph, self._features = core, graph, x
+        return self
+
+    def _fitted(self, function: str) -> _core.HgnnModel:
+        core: _core.HgnnModel | None = getattr(self, "_core", None)
+        if core is None:
+            raise NotFittedError(
+                describe(function, "model", "one that is not fitted", "a fitted model",
+                         "Call fit first.")
+            )
+        return core
+
+    @property
+    def vectors_(self) -> Floats:
+        """Vectors of all items of the graph, unit rows."""
+        core = self._fitted("HGNN.vectors_")
+        threads = thread_count(self.threads, "HGNN.vectors_")
+        return core.embed(self._graph._core, self._features, threads=threads)
+
+    def parameters(self) -> dict[str, Floats]:
+        """Return copies of all tensors by name."""
+        return self._fitted("HGNN.parameters").parameters()
+
+    def embed_new(self, new_items: Catalog, features: Any, edges: Any = None) -> Floats:
+        """Return vectors of new items in the order of their frame; see `Recommender.embed_items`.
+
+        Here `features` are an array in the order of the new items' frame.
+        """
+        here = "HGNN.embed_new"
+        core = self._fitted(here)
+        x = matrix(features, here, "features", len(new_items), "new item")
+        if x.shape[1] != self._features.shape[1]:
+            raise ShapeError(
+                describe(here, "features", f"{x.shape[1]} columns",
+                         f"{self._features.shape[1]}, as in training")
+            )
+        names = IdIndex(np.array(self._graph.type_names))
+        codes = names.expect(np.array(new_items.type_names), here, "types", "graph")
+        index = IdIndex(self._graph.item_ids)
+        new, known = read_edges(edges, new_items, index, len(index), here)
+        vectors = core.embed_new(
+            self._graph._core,
+            self._features,
+            types=codes[new_items.types],
+            new_features=x[new_items.rows],
+            link_new=new,
+            link_item=known,
+            threads=thread_count(self.threads, here),
+        )
+        result = np.empty_like(vectors)
+        result[new_items.rows] = vectors
+        return result
+
+
+class TwoTower(Parameters):
+    """User tower and item tower into one vector space.
+
+    The user tower reads the mean vector of the history per item type and, if given, user columns,
+    never a user id; the item tower reads features, type and vector. Source: De Nadai et al. 2024
+    (arXiv 2403.05185), section 4.2.
+
+    Parameters
+    ----------
+    config : TwoTowerConfig or mapping, optional
+    seed : int
+    threads : int, optional
+
+    Attributes
+    ----------
+    item_vectors_ : ndarray of float32, shape (n_items, config.layers[-1])
+        Unit rows in the inner order of the catalogue.
+    item_bias_ : ndarray of float32, shape (n_items,)
+        The recent-trend prior that serving adds to every score.
+    history_ : TrainingHistory
+    """
+
+    _groups = {"config": TwoTowerConfig}
+
+    def __init__(
+        self,
+        *,
+        config: TwoTowerConfig | Mapping[str, Any] | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        self.config = config
+        self.seed = seed
+        self.threads = threads
+
+    def fit(
+        self,
+        train: InteractionLog,
+        catalog: Catalog,
+        features: Any,
+        vectors: Any,
+        users: Any = None,
+        progress: ProgressArgument = True,
+    ) -> Self:
+        """Train on the strong interactions of a log.
+
+        Parameters
+        ----------
+        train : InteractionLog
+        catalog : Catalog
+        features : array, shape (n_items, d)
+            What the item tower reads besides the vectors, in the catalogue's inner order.
+        vectors : array, shape (n_items, v)
+            HGNN vectors, or text vectors for towers alone; in the inner order.
+        users : frame, optional
+            As in `Recommender.fit`.
+        progress : bool or function
+            As in `Recommender.fit`.
+        """
+        here = "TwoTower.fit"
+        events = Events.of(train, catalog.index, here).sorted()
+        self._features = matrix(features, here, "features", len(catalog), "item")
+        self._vectors = matrix(vectors, here, "vectors", len(catalog), "item")
+        self._users = None if users is None else UserFeatures.learn(users, train.user_column, here)
+        rows = None if self._users is None else self._users.rows_for(users, train.users, here)[0]
+        settings = to_json(towers=as_config(TwoTowerConfig, self.config, "config"), seed=self.seed)
+        core = _core.TwoTowerModel(settings)
+        try:
+            with Monitor(progress, here) as monitor:
+                history = core.fit(
+                    **events.arrays(),
+                    user_count=len(train.users),
+                    type_names=list(catalog.type_names),
+                    type_offsets=catalog.type_offsets.tolist(),
+                    features=self._features,
+                    vectors=self._vectors,
+                    user_features=rows,
+                    threads=thread_count(self.threads, here),
+                    progress=monitor.step,
+                )
+            self.history_ = TrainingHistory.of(history)
+        finally:
+            if core.fitted:
+                self._core, self._catalog = core, catalog
+        return self
+
+    def _fitted(self, function: str) -> _core.TwoTowerModel:
+        core: _core.TwoTowerModel | None = getattr(self, "_core", None)
+        if core is None:
+            raise NotFittedError(
+                describe(function, "model", "one that is not fitted", "a fitted model",
+                         "Call fit first.")
+            )
+        return core
+
+    @property
+    def item_vectors_(self) -> Floats:
+        """Unit vectors of the catalogue's items."""
+        here = "TwoTower.item_vectors_"
+        return self._fitted(here).item_vectors(
+            types=self._catalog.types,
+            features=self._features,
+            vectors=self._vectors,
+            threads=thread_count(self.threads, here),
+        )
+
+    @property
+    def item_bias_(self) -> Floats:
+        """The recent-trend prior."""
+        return self._fitted("TwoTower.item_bias_").item_bias
+
+    def parameters(self) -> dict[str, Floats]:
+        """Return copies of all tensors by name."""
+        return self._fitted("TwoTower.parameters").parameters()
+
+    def user_vectors(self, histories: Any, user_ids: Any = None, users: Any = None) -> Floats:
+        """Return unit user vectors, (n_users, d), from histories as in `Recommender.recommend`."""
+        here = "TwoTower.user_vectors"
+        core = self._fitted(here)
+        names = None if user_ids is None else as_ids(user_ids, here, "user_ids")
+        given, names = read_histories(histories, names, self._catalog.index, here)
+        rows = None
+        if self._users is not None and users is not None and names is not None:
+            rows = self._users.rows_for(users, names, here)[0]
+        return core.user_vectors(
+            offsets=given.offsets,
+            items=given.items,
+            strong=given.strong,
+            type_names=list(self._catalog.type_names),
+            type_offsets=self._catalog.type_offsets.tolist(),
+            vectors=self._vectors,
+            user_features=rows,
+            threads=thread_count(self.threads, here),
+        )
+
+
+def show_config() -> dict[str, Any]:
+    """Return version, instruction set, threads, and the default settings of the pipeline."""
+    return {**_core.show_config(), "defaults": json.loads(_core.default_config())}
