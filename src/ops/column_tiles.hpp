@@ -33,33 +33,60 @@ class ColumnTiles {
 
   /// Overwrites tile `tile` of rows [first_row, end_row) with the sums that add(SumTile) makes.
   template <typename Add>
-  void sum(MatrixView<T> to, std::int64_t first_row, std::int64_t end_row, std::int64_t tile,
-           Add&& add) const {
-    std::int64_t const rows = end_row - first_row;
-    std::int64_t const first = tile * width_;
-    std::int64_t const cols = std::min(width_, d_ - first);
+  void overwrite(MatrixView<T> to, std::int64_t first_row, std::int64_t end_row, std::int64_t tile,
+                 Add&& add) const {
+    MatrixView<T> const target = columns(to, tile).row_slice(first_row, end_row - first_row);
     Workspace::Scope scratch(scratch_of(HostContext{}));  // of the thread that runs the task
-    MatrixView<T> const target = to.row_slice(first_row, rows).col_slice(first, cols);
-    MatrixView<T> const sums = packed_ ? scratch.matrix<T>(rows, cols) : target;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      std::fill_n(sums.row_data(r), cols, T{0});
+    MatrixView<T> const sums = packed_ ? scratch.matrix<T>(target.rows, target.cols) : target;
+    for (std::int64_t r = 0; r < sums.rows; ++r) {
+      std::fill_n(sums.row_data(r), sums.cols, T{0});
     }
-    add(SumTile<T>{sums.data, sums.stride, first_row, first, cols});
-    for (std::int64_t r = 0; packed_ && r < rows; ++r) {
-      std::copy_n(sums.row_data(r), cols, target.row_data(r));
+    add(SumTile<T>{sums.data, sums.stride, first_row, tile * width_, sums.cols});
+    if (packed_) {
+      copy(sums, target);
     }
+  }
+
+  /// Adds to tile `tile` what add(SumTile) adds.
+  template <typename Add>
+  void add_to(MatrixView<T> to, std::int64_t tile, Add&& add) const {
+    if (!packed_) {
+      add(in_place(to, tile));
+      return;
+    }
+    MatrixView<T> const target = columns(to, tile);
+    Workspace::Scope scratch(scratch_of(HostContext{}));
+    auto const sums = scratch.matrix<T>(target.rows, target.cols);
+    copy(target, sums);
+    add(SumTile<T>{sums.data, sums.stride, 0, tile * width_, sums.cols});
+    copy(sums, target);
+  }
+
+  SumTile<T> in_place(MatrixView<T> to, std::int64_t tile) const {
+    MatrixView<T> const target = columns(to, tile);
+    return {target.data, target.stride, 0, tile * width_, target.cols};
   }
 
  private:
   static constexpr std::int64_t element_bytes = sizeof(T);
   static constexpr std::int64_t line = 64 / element_bytes;
   static constexpr std::int64_t widest = 4 * line;
-  static constexpr std::int64_t least_tasks = 12;
+  static constexpr std::int64_t least_tasks = 8;
 
   // The lines of a tile inside a matrix lie a power of two apart as a rule, and compete for a few
   // sets of a cache. So sums are packed where they fit one: 65 against 116 ms for the backward of
   // relation_aggregate's max (see its tuning.hpp).
   static constexpr std::int64_t packed_bytes = 6 << 20;
+
+  MatrixView<T> columns(MatrixView<T> to, std::int64_t tile) const {
+    return to.col_slice(tile * width_, std::min(width_, d_ - tile * width_));
+  }
+
+  static void copy(MatrixView<T> from, MatrixView<T> to) {
+    for (std::int64_t r = 0; r < from.rows; ++r) {
+      std::copy_n(from.row_data(r), from.cols, to.row_data(r));
+    }
+  }
 
   std::int64_t d_;
   std::int64_t width_;

@@ -128,10 +128,10 @@ void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const
   ColumnTiles<T> const tiles(d, largest, std::ssize(groups));
   parallel_for(ctx, std::ssize(groups) * tiles.count(), [&](std::int64_t task) {
     RelationGroup const& group = groups[static_cast<std::size_t>(task / tiles.count())];
-    tiles.sum(grad_messages, group.rows.begin, group.rows.end, task % tiles.count(),
-              [&](SumTile<T> const& tile) {
-                kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
-              });
+    tiles.overwrite(grad_messages, group.rows.begin, group.rows.end, task % tiles.count(),
+                    [&](SumTile<T> const& tile) {
+                      kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
+                    });
   });
 }
 

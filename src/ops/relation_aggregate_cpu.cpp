@@ -12,7 +12,7 @@ template <typename T>
 constexpr RelationAggregateKernels<T> table{.forward = aggregate_rows<T>,
                                             .partial = reduce_hub<T>,
                                             .pre_activation = pre_activation_gradient<T>,
-                                            .scatter = scatter_rows<T>};
+                                            .scatter = scatter_gradients<T>};
 
 }  // namespace
 

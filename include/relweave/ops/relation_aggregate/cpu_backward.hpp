@@ -115,8 +115,8 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
 }
 
 template <typename T>
-void scatter_rows(AggregateBackwardArguments<T> const& a, std::int32_t const* relations,
-                  std::int64_t relation_count, std::int64_t n_dst, SumTile<T> const& to) {
+void scatter_gradients(AggregateBackwardArguments<T> const& a, std::int32_t const* relations,
+                       std::int64_t relation_count, std::int64_t n_dst, SumTile<T> const& to) {
   simd::for_pieces<T, 4>(0, to.cols, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
     switch (a.params.reduce) {
       case Reduce::max:
