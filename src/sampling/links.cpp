@@ -11,14 +11,17 @@
 namespace relweave::sampling {
 
 LinkSampler::LinkSampler(std::span<std::int32_t const> group_of_link, std::int32_t group_count,
-                         LinkSamplerConfig const& config)
-    : groups_(static_cast<std::size_t>(group_count)) {
+                         LinkSamplerConfig const& config) {
+  if (group_count < 0) {
+    raise<ConfigError>("LinkSampler", "group_count", std::to_string(group_count), "at least 0");
+  }
   if (config.floor < 1) {
     raise<ConfigError>("LinkSampler", "floor", std::to_string(config.floor), "at least 1");
   }
   expect_indices("LinkSampler", "group_of_link",
                  VectorView<std::int32_t const>(group_of_link.data(), std::ssize(group_of_link)),
                  group_count);
+  groups_.resize(static_cast<std::size_t>(group_count));
   for (std::size_t k = 0; k < group_of_link.size(); ++k) {
     groups_[static_cast<std::size_t>(group_of_link[k])].push_back(static_cast<std::int64_t>(k));
   }
@@ -60,6 +63,10 @@ LinkSplit validation_split(std::int64_t link_count, double validation_fraction,
   if (!(validation_fraction >= 0 && validation_fraction < 1)) {
     raise<ConfigError>("validation_split", "validation_fraction",
                        std::to_string(validation_fraction), "a share in [0, 1)");
+  }
+  if (link_count < 0 || link_count > std::numeric_limits<std::uint32_t>::max()) {
+    raise<ConfigError>("validation_split", "link_count", std::to_string(link_count),
+                       "0 to " + std::to_string(std::numeric_limits<std::uint32_t>::max()));
   }
   std::vector<std::int64_t> order(static_cast<std::size_t>(link_count));
   std::iota(order.begin(), order.end(), std::int64_t{0});

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <set>
@@ -203,6 +205,36 @@ TEST_CASE("every neighbour, and every pair of them, is equally likely", "[sampli
       double const sigma = std::sqrt(steps * p * (1 - p));
       CHECK(pairs[a][b] == Approx(steps * p).margin(4.5 * sigma));
     }
+  }
+}
+
+TEST_CASE("hubs of any degree are drawn from evenly", "[sampling][neighbor]") {
+  std::int64_t const degree = GENERATE(64, 2048, 2049, 50'000);  // at and beyond the bit mask
+  graph::HeteroGraphBuilder builder({{"hub", "n"}, {{NodeTypeId{1}, "to", NodeTypeId{0}}}},
+                                    {1, degree});
+  std::vector<NodeId> source(static_cast<std::size_t>(degree));
+  std::iota(source.begin(), source.end(), 0);
+  std::vector<NodeId> const destination(source.size(), 0);
+  builder.add_edges(RelationId{0}, test::view_of(source), test::view_of(destination));
+  auto const graph = builder.build({});
+  NeighborSampler sampler(graph, {.fanouts = {50}});
+  SampledBlocks blocks;
+  Seeds const hub{{0}, {}};
+  constexpr int steps = 2000;
+  int parts[8] = {};  // draws from each eighth of the neighbours
+
+  for (std::uint64_t step = 0; step < steps; ++step) {
+    sampler.sample({}, hub.views, 7, step, {}, blocks);
+    auto const row = rows_of(blocks, 0).at({0, 0});
+    REQUIRE(row.size() == 50);
+    REQUIRE(std::adjacent_find(row.begin(), row.end(), std::greater_equal<>()) == row.end());
+    for (NodeId const source_node : row) {
+      ++parts[source_node * 8 / degree];
+    }
+  }
+
+  for (int const part : parts) {  // at most binomial: sigma is 105
+    CHECK(part == Approx(steps * 50 / 8).margin(5 * std::sqrt(steps * 50 * 7.0 / 64)));
   }
 }
 

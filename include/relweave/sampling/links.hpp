@@ -26,9 +26,11 @@ struct LinkSamplerConfig {
 
 /// Balanced multi-link sampler: every epoch takes the same number of links of each group (or all
 /// that a smaller group has), a fresh uniform subset each time, in random order.
+/// Source: De Nadai et al. 2024, section 4.1.3 (arXiv 2403.05185); the floor is this library's.
 class RELWEAVE_API LinkSampler {
  public:
-  /// group_of_link: the group of each link, in [0, group_count).
+  /// group_of_link: the group of each link, in [0, group_count). Groups may be empty.
+  /// Throws ConfigError for a floor below 1, IndexError for a group out of range.
   LinkSampler(std::span<std::int32_t const> group_of_link, std::int32_t group_count,
               LinkSamplerConfig const& config);
 
@@ -48,7 +50,8 @@ struct LinkSplit {
   Buffer<std::int64_t> validation;  // ascending
 };
 
-/// Puts a uniformly random share of `link_count` links aside for validation.
+/// Puts a uniformly random share of `link_count` links, rounded down, aside for validation.
+/// Throws ConfigError for a share outside [0, 1).
 RELWEAVE_API LinkSplit validation_split(std::int64_t link_count, double validation_fraction,
                                         std::uint64_t seed);
 
