@@ -7,7 +7,7 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, text
+from . import baselines, datasets, nn, ops, text
 from ._core import __version__
 from .catalog import Catalog
 from .config import GraphConfig, HGNNConfig, TwoTowerConfig
@@ -25,6 +25,8 @@ from .errors import (
     ShapeError,
 )
 from .evaluation import Comparison, Report, compare, evaluate
+from .graph import HeteroGraph
+from .index import ExactIndex
 from .log import InteractionLog, LogReport
 from .progress import Progress, ProgressBar
 from .recommender import FitReport, Recommender, load
@@ -48,10 +50,12 @@ __all__ = [
     "DeviceError",
     "EpochRecord",
     "Error",
+    "ExactIndex",
     "FitReport",
     "GraphConfig",
     "GraphError",
     "HGNNConfig",
+    "HeteroGraph",
     "IndexError",
     "InteractionLog",
     "IoError",
@@ -72,6 +76,8 @@ __all__ = [
     "datasets",
     "evaluate",
     "load",
+    "nn",
+    "ops",
     "show_config",
     "text",
 ]

@@ -77,8 +77,12 @@ class ColumnEncoder:
             got = columns[name].values.dtype.kind
             if isinstance(code, Numeric) and got not in "fi":
                 raise ConfigError(
-                    describe(function, name, f"values of type {columns[name].values.dtype}",
-                             "numbers, as in training")
+                    describe(
+                        function,
+                        name,
+                        f"values of type {columns[name].values.dtype}",
+                        "numbers, as in training",
+                    )
                 )
             _expect_finite(name, columns[name], function)
         parts = [code.encode(columns[name]) for name, code in self.codes.items()]
@@ -120,8 +124,13 @@ def _learn(name: str, column: Column, function: str) -> Numeric | Categorical:
         return Numeric(mean, deviation or 1.0)
     if column.values.dtype.kind == "M":
         raise ConfigError(
-            describe(function, name, "times", "numbers or categories",
-                     "Derive a number, such as a year, first.")
+            describe(
+                function,
+                name,
+                "times",
+                "numbers or categories",
+                "Derive a number, such as a year, first.",
+            )
         )
     categories, counts = np.unique(present.astype(str), return_counts=True)
     kept = np.sort(np.argsort(-counts, kind="stable")[:MAX_CATEGORIES])

@@ -33,17 +33,20 @@ class Events:
     def of(cls, log: InteractionLog, items: IdIndex, function: str) -> Events:
         """Translate items; users keep their positions in `log.users`."""
         if not isinstance(log, InteractionLog):
-            raise DTypeError(
-                describe(function, "train", type(log).__name__, "an InteractionLog")
-            )
+            raise DTypeError(describe(function, "train", type(log).__name__, "an InteractionLog"))
         items.expect_kind(log.items, function, "train", "catalogue")
         codes = items.find(log.items)
         item = codes[log.item_codes]
         known = item >= 0
         if not known.any():
             raise ConfigError(
-                describe(function, "train", f"{len(log)} events, none of them with an item of the "
-                         "catalogue", "at least one", "Compare the ids of both.")
+                describe(
+                    function,
+                    "train",
+                    f"{len(log)} events, none of them with an item of the catalogue",
+                    "at least one",
+                    "Compare the ids of both.",
+                )
             )
         return cls(
             user=log.user_codes[known],
@@ -58,8 +61,12 @@ class Events:
         """Return the events by user, then time, then item."""
         order = np.lexsort((self.item, self.time, self.user))
         return Events(
-            self.user[order], self.item[order], self.time[order], self.strong[order],
-            self.dropped, self.unknown_items,
+            self.user[order],
+            self.item[order],
+            self.time[order],
+            self.strong[order],
+            self.dropped,
+            self.unknown_items,
         )
 
     def arrays(self) -> dict[str, Any]:
@@ -100,9 +107,7 @@ class Histories:
         return cls(offsets, codes, np.ones(len(codes), dtype=np.uint8))
 
     @classmethod
-    def of_log(
-        cls, log: InteractionLog, users: Array, items: IdIndex, function: str
-    ) -> Histories:
+    def of_log(cls, log: InteractionLog, users: Array, items: IdIndex, function: str) -> Histories:
         """Take the events of `users` from a log; users that it lacks have no history."""
         codes = items.expect(log.items, function, "histories", "model")
         row = IdIndex(users).find(log.users)[log.user_codes]
@@ -134,8 +139,12 @@ def read_histories(
         return Histories.of_lists(histories.values(), items, function), names
     if user_ids is not None and len(user_ids) != len(histories):
         raise ShapeError(
-            describe(function, "histories", f"{len(histories)} histories",
-                     f"{len(user_ids)}, one per user")
+            describe(
+                function,
+                "histories",
+                f"{len(histories)} histories",
+                f"{len(user_ids)}, one per user",
+            )
         )
     return Histories.of_lists(histories, items, function), user_ids
 
@@ -148,8 +157,12 @@ def read_edges(
         return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
     if not isinstance(edges, tuple | list) or len(edges) != 2:
         raise DTypeError(
-            describe(function, "edges", type(edges).__name__,
-                     "a pair (new item ids, item ids) of equal length")
+            describe(
+                function,
+                "edges",
+                type(edges).__name__,
+                "a pair (new item ids, item ids) of equal length",
+            )
         )
     fresh = as_ids(edges[0], function, "edges[0]")
     known = as_ids(edges[1], function, "edges[1]")
@@ -161,8 +174,12 @@ def read_edges(
     target = items.expect(known, function, "edges[1]", "model")
     if (target >= limit).any():
         raise ConfigError(
-            describe(function, "edges[1]", "items that were added after training",
-                     "items of the trained catalogue")
+            describe(
+                function,
+                "edges[1]",
+                "items that were added after training",
+                "items of the trained catalogue",
+            )
         )
     return source, target
 

@@ -40,9 +40,7 @@ class ItemFeatures:
     encoder: Any = None
 
     @classmethod
-    def learn(
-        cls, catalog: Catalog, features: Any, function: str
-    ) -> tuple[ItemFeatures, Floats]:
+    def learn(cls, catalog: Catalog, features: Any, function: str) -> tuple[ItemFeatures, Floats]:
         """Return how the catalogue's features are made, and the features in its inner order."""
         vectors, encoder_id = _text_vectors(catalog, features, function)
         encoder = features if encoder_id is not None else None
@@ -56,13 +54,21 @@ class ItemFeatures:
         )
         if self.encoder_id is not None and encoder_id not in (None, self.encoder_id):
             raise ConfigError(
-                describe(function, "features", f"vectors of {encoder_id}",
-                         f"vectors of {self.encoder_id}, as in training")
+                describe(
+                    function,
+                    "features",
+                    f"vectors of {encoder_id}",
+                    f"vectors of {self.encoder_id}, as in training",
+                )
             )
         if vectors.shape[1] != self.text_width:
             raise ShapeError(
-                describe(function, "features", f"{vectors.shape[1]} columns",
-                         f"{self.text_width} columns, as in training")
+                describe(
+                    function,
+                    "features",
+                    f"{vectors.shape[1]} columns",
+                    f"{self.text_width} columns, as in training",
+                )
             )
         return self._with_metadata(catalog, vectors, function)
 
@@ -73,9 +79,13 @@ class ItemFeatures:
         for name in self.metadata.names:
             if name not in columns:
                 raise ConfigError(
-                    describe(function, "metadata", f"no column {name!r}",
-                             f"the columns of training: {', '.join(self.metadata.names)}",
-                             near_names(name, columns))
+                    describe(
+                        function,
+                        "metadata",
+                        f"no column {name!r}",
+                        f"the columns of training: {', '.join(self.metadata.names)}",
+                        near_names(name, columns),
+                    )
                 )
         return np.concatenate([vectors, self.metadata.encode(columns, function)], axis=1)
 
@@ -100,10 +110,14 @@ class ItemFeatures:
 def _text_vectors(catalog: Catalog, features: Any, function: str) -> tuple[Floats, str | None]:
     if features is None:
         raise ConfigError(
-            describe(function, "features", "None",
-                     "an array of text vectors, one row per item, or an encoder",
-                     "For example rw.text.SentenceTransformerEncoder(), or, not semantic, "
-                     "rw.text.HashEncoder().")
+            describe(
+                function,
+                "features",
+                "None",
+                "an array of text vectors, one row per item, or an encoder",
+                "For example rw.text.SentenceTransformerEncoder(), or, not semantic, "
+                "rw.text.HashEncoder().",
+            )
         )
     if hasattr(features, "encode") or hasattr(features, "vectors_of"):
         return vectors_for(features, catalog.ids, catalog.texts, function)
@@ -125,8 +139,12 @@ class UserFeatures:
         names = [name for name in table.names if name != id_column]
         if not names:
             raise ConfigError(
-                describe(function, "users", f"only the column {id_column!r}",
-                         "at least one column of features")
+                describe(
+                    function,
+                    "users",
+                    f"only the column {id_column!r}",
+                    "at least one column of features",
+                )
             )
         columns = {name: table.column(name, "users") for name in names}
         return cls(id_column, ColumnEncoder.learn(columns, function))

@@ -1,4 +1,4 @@
-"""Columns of any frame as NumPy arrays: pandas, polars, pyarrow, DuckDB, ... or a dict of arrays."""
+"""Columns of any frame (pandas, polars, pyarrow, DuckDB, ...) or dict of arrays, as arrays."""
 
 from __future__ import annotations
 
@@ -125,9 +125,7 @@ def _from_series(series: nw.Series[Any], function: str, argument: str) -> Column
     return _from_array(series.to_numpy(), function, argument, null)
 
 
-def _from_array(
-    array: Array, function: str, argument: str, null: Bools | None = None
-) -> Column:
+def _from_array(array: Array, function: str, argument: str, null: Bools | None = None) -> Column:
     if null is None:
         null = np.zeros(len(array), dtype=bool)
     if array.dtype.kind == "O":
@@ -151,7 +149,7 @@ def _from_array(
 
 def _from_objects(array: Array, function: str, argument: str, null: Bools) -> Column:
     try:  # None by comparison, NaN and NaT because they differ from themselves
-        null = null | np.equal(array, None) | np.not_equal(array, array).astype(bool)
+        null = null | (array == np.array(None)) | np.not_equal(array, array).astype(bool)
     except TypeError:  # pandas.NA refuses comparison
         null = null | np.array([str(value) == "<NA>" for value in array], dtype=bool)
     present = array[~null]
@@ -171,8 +169,14 @@ def _from_objects(array: Array, function: str, argument: str, null: Bools) -> Co
                 "Convert the column first, for example with astype(str).",
             )
         )
-    dtype = {"str": "U", "int": np.int64, "float": np.float64, "bool": bool, "time": "M8[s]"}
-    typed = np.array(present.tolist(), dtype=dtype[kinds.pop()])
+    dtypes: dict[str, Any] = {
+        "str": "U",
+        "int": np.int64,
+        "float": np.float64,
+        "bool": bool,
+        "time": "M8[s]",
+    }
+    typed = np.array(present.tolist(), dtype=dtypes[kinds.pop()])
     values = np.zeros(len(array), dtype=typed.dtype)
     values[~null] = typed
     return Column(values, null)

@@ -143,9 +143,12 @@ def external(ids: Array, codes: NDArray[np.integer[Any]]) -> Array:
     array([['b', None]], dtype=object)
     """
     if ids.dtype.kind == "i":
-        return np.where(codes >= 0, ids[np.maximum(codes, 0)], -1)
-    padded = np.append(ids.astype(object), None)
-    return padded[codes]
+        known: Array = np.where(codes >= 0, ids[np.maximum(codes, 0)], -1)
+        return known
+    padded = np.empty(len(ids) + 1, dtype=object)  # the last one, None, is what -1 takes
+    padded[:-1] = ids
+    found: Array = padded[codes]
+    return found
 
 
 def matrix(

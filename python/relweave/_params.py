@@ -35,8 +35,13 @@ class Parameters:
             known = self.get_params()
             if name not in known:
                 raise ConfigError(
-                    describe(f"{type(self).__name__}.set_params", name, "an unknown setting",
-                             f"one of {', '.join(self._names())}", near_names(name, known))
+                    describe(
+                        f"{type(self).__name__}.set_params",
+                        name,
+                        "an unknown setting",
+                        f"one of {', '.join(self._names())}",
+                        near_names(name, known),
+                    )
                 )
             if key:
                 config = as_config(self._groups[group], getattr(self, group), group)

@@ -78,8 +78,9 @@ def _block_scores(model: Any, users: Array, n_items: int) -> NDArray[np.float32]
     scores = np.array(model.score_users(users), dtype=np.float32)
     if scores.shape != (len(users), n_items):
         raise ShapeError(
-            describe("evaluate", "score_users", f"shape {scores.shape}",
-                     f"shape {(len(users), n_items)}")
+            describe(
+                "evaluate", "score_users", f"shape {scores.shape}", f"shape {(len(users), n_items)}"
+            )
         )
     if not np.isfinite(scores).all():
         raise ConfigError(
@@ -111,4 +112,5 @@ def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
     threshold = np.partition(scores, -k, axis=1)[:, -k][:, None]
     above, ties = scores > threshold, scores == threshold
     room = k - above.sum(axis=1, keepdims=True)
-    return (above | (ties & (np.cumsum(ties, axis=1) <= room))) & unseen
+    chosen: NDArray[np.bool_] = above | (ties & (np.cumsum(ties, axis=1) <= room))
+    return chosen & unseen

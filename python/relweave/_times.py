@@ -40,13 +40,22 @@ def seconds_of(column: Column, function: str, argument: str) -> Seconds:
         return _from_text(values, function, argument)
     if kind not in "if":
         raise DTypeError(
-            describe(function, argument, f"dtype {values.dtype}",
-                     "datetimes, ISO 8601 strings or seconds since 1970")
+            describe(
+                function,
+                argument,
+                f"dtype {values.dtype}",
+                "datetimes, ISO 8601 strings or seconds since 1970",
+            )
         )
     if len(values) and np.abs(values).max() > _FAR:
         raise ConfigError(
-            describe(function, argument, f"{values[np.abs(values).argmax()]}", "epoch seconds",
-                     "Divide milliseconds by 1000, nanoseconds by 10**9.")
+            describe(
+                function,
+                argument,
+                f"{values[np.abs(values).argmax()]}",
+                "epoch seconds",
+                "Divide milliseconds by 1000, nanoseconds by 10**9.",
+            )
         )
     return np.floor(values).astype(np.int64)
 
@@ -104,7 +113,7 @@ def moment(value: Any, function: str, argument: str) -> int:
             describe(function, argument, type(value).__name__, "a time, as in the log")
         )
     if isinstance(value, datetime.date | np.datetime64):
-        value = np.datetime64(value, "s")
+        value = np.array(value, dtype="datetime64[s]")[()]
     array = np.array([value])
     column = Column(array, np.zeros(1, dtype=bool))
     return int(seconds_of(column, function, argument)[0])

@@ -109,7 +109,9 @@ class Baseline:
 
     def _expect_fitted(self, here: str) -> None:
         if not hasattr(self, "_users"):
-            raise NotFittedError(describe(here, "model", "one that is not fitted", "a fitted model"))
+            raise NotFittedError(
+                describe(here, "model", "one that is not fitted", "a fitted model")
+            )
 
     def _dense(self, users: Codes, weights: Floats) -> Floats:
         """Return (n, n_items) histories of users, with the weights of their events added up."""
@@ -117,7 +119,9 @@ class Baseline:
         first = np.where(known, self._offsets[users], 0)
         lengths = np.where(known, self._offsets[users + 1], 0) - first
         ends = np.cumsum(lengths)
-        events = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first - ends + lengths, lengths)
+        events = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
+            first - ends + lengths, lengths
+        )
         rows = np.repeat(np.arange(len(users)), lengths)
         cells = rows * len(self.item_ids_) + self._events.item[events]
         flat = np.bincount(
@@ -186,7 +190,7 @@ class VectorKNN(Baseline):
         return self._signal_weights(self.weak_weight)
 
     def _scores(self, history: Floats) -> Floats:
-        return (history @ self._vectors) @ self._vectors.T
+        return np.asarray((history @ self._vectors) @ self._vectors.T, dtype=np.float32)
 
 
 class TextKNN(VectorKNN):
@@ -242,13 +246,13 @@ class ItemKNN(Baseline):
         length = np.bincount(item, weights=weights, minlength=n)
         norm = 1 - b + b * length / length.mean()
         scaled = weights * (k1 + 1) / (k1 * norm[item] + weights) * rarity[user]
-        return scaled.astype(np.float32)
+        return np.asarray(scaled, dtype=np.float32)
 
     def _weights(self) -> Floats:
         return self._signal_weights(self.weak_weight)
 
     def _scores(self, history: Floats) -> Floats:
-        return history @ self._similar
+        return np.asarray(history @ self._similar, dtype=np.float32)
 
 
 class EASE(Baseline):
@@ -287,7 +291,7 @@ class EASE(Baseline):
         return self._signal_weights(self.weak_weight, self.half_life_days)
 
     def _scores(self, history: Floats) -> Floats:
-        return history @ self._coefficients
+        return np.asarray(history @ self._coefficients, dtype=np.float32)
 
 
 class Trend(Baseline):
@@ -303,9 +307,7 @@ class Trend(Baseline):
         What counts as recent.
     """
 
-    def __init__(
-        self, base: Baseline | None = None, beta: float = 1.0, days: float = 90.0
-    ) -> None:
+    def __init__(self, base: Baseline | None = None, beta: float = 1.0, days: float = 90.0) -> None:
         self.base = base
         self.beta = beta
         self.days = days
@@ -326,4 +328,4 @@ class Trend(Baseline):
         scores = self._base.score_users(user_ids)
         mean, deviation = scores.mean(axis=1, keepdims=True), scores.std(axis=1, keepdims=True)
         standard = np.where(deviation > 0, (scores - mean) / np.maximum(deviation, 1e-9), 0)
-        return (standard + np.float32(self.beta) * self._trend).astype(np.float32)
+        return np.asarray(standard + self.beta * self._trend, dtype=np.float32)

@@ -47,6 +47,8 @@ class Catalog:
     type_names : tuple of str
     type_offsets : ndarray of int, shape (n_types + 1,)
         Items of type t are ids[type_offsets[t]:type_offsets[t + 1]].
+    columns : dict
+        Names of the columns in the frame: "id", "type", "text", "metadata".
 
     Raises
     ------
@@ -77,10 +79,12 @@ class Catalog:
         metadata: str | Sequence[str] = (),
     ) -> None:
         table = Table(items, _HERE, "items")
-        self.id_column = id
-        self.type_column = type
-        self.text_columns = (text,) if isinstance(text, str) else tuple(text)
-        self.metadata_columns = (metadata,) if isinstance(metadata, str) else tuple(metadata)
+        self.columns: dict[str, Any] = {
+            "id": id,
+            "type": type,
+            "text": [text] if isinstance(text, str) else list(text),
+            "metadata": [metadata] if isinstance(metadata, str) else list(metadata),
+        }
         ids = ids_of(table.column(id, "id"), _HERE, "id")
         if len(ids) == 0:
             raise ConfigError(describe(_HERE, "items", "no row", "at least one item"))
@@ -91,8 +95,8 @@ class Catalog:
         self.type_names = names
         self.type_offsets = np.searchsorted(codes[self.rows], np.arange(len(names) + 1))
         self._index = IdIndex(self.ids)
-        self._texts = {name: table.column(name, "text") for name in self.text_columns}
-        self._metadata = {name: table.column(name, "metadata") for name in self.metadata_columns}
+        self._texts = {name: table.column(name, "text") for name in self.columns["text"]}
+        self._metadata = {name: table.column(name, "metadata") for name in self.columns["metadata"]}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,8 +139,13 @@ class Catalog:
         """
         if not self._texts:
             raise ConfigError(
-                describe(_HERE, "text", "no column", "the columns that an encoder shall read",
-                         "Pass text=[...] to Catalog, or vectors instead of an encoder.")
+                describe(
+                    _HERE,
+                    "text",
+                    "no column",
+                    "the columns that an encoder shall read",
+                    "Pass text=[...] to Catalog, or vectors instead of an encoder.",
+                )
             )
         columns = [_as_text(column)[self.rows].tolist() for column in self._texts.values()]
         return [". ".join(filter(None, parts)) for parts in zip(*columns, strict=True)]
@@ -144,7 +153,8 @@ class Catalog:
     def titles(self) -> list[str]:
         """Return the first text column in the inner order, or the ids as strings."""
         first = next(iter(self._texts.values()), None)
-        return (self.ids.astype(str) if first is None else _as_text(first)[self.rows]).tolist()
+        titles = self.ids.astype(str) if first is None else _as_text(first)[self.rows]
+        return [str(title) for title in titles]
 
     def metadata(self) -> dict[str, Column]:
         """Return the metadata columns in the inner order."""

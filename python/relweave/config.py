@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+
 from . import _core
 from .errors import ConfigError, DTypeError, NotCompiledError, describe, near_names
 
@@ -170,10 +172,18 @@ def as_config(cls: type[Config], value: Config | Mapping[str, Any] | None, name:
     for key in value:
         if key not in known:
             raise ConfigError(
-                describe(cls.__name__, name, f"unknown setting {key!r}",
-                         f"one of {', '.join(known)}", near_names(key, known))
+                describe(
+                    cls.__name__,
+                    name,
+                    f"unknown setting {key!r}",
+                    f"one of {', '.join(known)}",
+                    near_names(key, known),
+                )
             )
-    return cls(**{k: tuple(v) if k == "layers" else v for k, v in value.items()})
+    settings: dict[str, Any] = dict(value)
+    if "layers" in settings:
+        settings["layers"] = tuple(settings["layers"])
+    return cls(**settings)
 
 
 def to_json(
@@ -207,18 +217,26 @@ def check_device(device: str, function: str) -> None:
         return
     if device == "cuda" or str(device).startswith("cuda:"):
         raise NotCompiledError(
-            describe(function, "device", repr(device), "'cpu' or 'auto'",
-                     "This build has no CUDA; see `relweave show-config`.")
+            describe(
+                function,
+                "device",
+                repr(device),
+                "'cpu' or 'auto'",
+                "This build has no CUDA; see `relweave show-config`.",
+            )
         )
     raise ConfigError(describe(function, "device", repr(device), "'cpu', 'cuda' or 'auto'"))
 
 
 def thread_count(threads: int | None, function: str) -> int:
     """Return what the core takes: 0 for its default."""
-    if threads is None:
-        return 0
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+    return 0 if threads is None else whole(threads, function, "threads")
+
+
+def whole(value: Any, function: str, argument: str, lowest: int = 1) -> int:
+    """Return a whole number that is not below `lowest`."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < lowest:
         raise ConfigError(
-            describe(function, "threads", repr(threads), "a whole number above 0, or None")
+            describe(function, argument, repr(value), f"a whole number from {lowest} on")
         )
-    return threads
+    return int(value)

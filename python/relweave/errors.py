@@ -54,7 +54,7 @@ class CudaError(Error, RuntimeError):
 
 
 class NotCompiledError(Error, NotImplementedError):
-    """This build leaves out what was asked for, such as CUDA."""
+    """Something was asked for that this build leaves out, such as CUDA."""
 
 
 class IoError(Error, OSError):

@@ -14,6 +14,7 @@ from . import _html
 from ._frames import Array
 from ._ids import Codes, IdIndex
 from ._ranking import Pairs, Ranks, rank_pairs
+from .config import whole
 from .errors import ConfigError, DTypeError, describe
 from .log import InteractionLog
 
@@ -104,7 +105,7 @@ class Report:
         return _html.table(*self._rows())
 
     def _rows(self) -> tuple[list[str], list[list[Any]]]:
-        head = ["slice", "n", *(_title(metric, self.k) for metric in METRICS)]
+        head = ["slice", "n", *(metric_title(metric, self.k) for metric in METRICS)]
         rows = [
             [_html.label(name), int(values["n"]), *(values.get(metric) for metric in METRICS)]
             for name, values in self.slices.items()
@@ -113,16 +114,20 @@ class Report:
 
 
 def evaluate(
-    model: Scorer, test: InteractionLog, k: int = 10, *, name: str | None = None,
+    model: Scorer,
+    test: InteractionLog,
+    k: int = 10,
+    *,
+    name: str | None = None,
     block_elements: int = 16_000_000,
 ) -> Report:
     """Rank the whole catalogue for every test user, and measure.
 
     Relevant are the strong test events with items that the user did not touch in training; ranked
     are all items but those; evaluated are users with at least one relevant item. Ties rank by inner
-    order. HR: some relevant item among the first k. Recall: share of the relevant items there. NDCG
-    as Jarvelin and Kekalainen 2002 with binary gains. MRR: 1 / rank of the first relevant item, over
-    the full ranking. Coverage: share of the catalogue that occurs in some list of k.
+    order. HR: some relevant item among the first k. Recall: share of the relevant items there.
+    NDCG: Jarvelin and Kekalainen 2002 with binary gains. MRR: 1 / rank of the first relevant item
+    in the full ranking. Coverage: share of the catalogue that occurs in some list of k.
 
     Parameters
     ----------
@@ -153,8 +158,7 @@ def evaluate(
     here = "evaluate"
     if not isinstance(test, InteractionLog):
         raise DTypeError(describe(here, "test", type(test).__name__, "an InteractionLog"))
-    if not isinstance(k, int | np.integer) or isinstance(k, bool) or k < 1:
-        raise ConfigError(describe(here, "k", repr(k), "a whole number above 0"))
+    k = whole(k, here, "k")
     start = time.perf_counter()
     items = IdIndex(model.item_ids_)
     items.expect_kind(test.items, here, "test", "model")
@@ -171,27 +175,37 @@ def evaluate(
     pair = pair[~np.isin(pair, touched)]
     if len(pair) == 0:
         raise ConfigError(
-            describe(here, "test", f"{len(test)} events, none of them relevant",
-                     "a strong event with a known item that is new to its user")
+            describe(
+                here,
+                "test",
+                f"{len(test)} events, none of them relevant",
+                "a strong event with a known item that is new to its user",
+            )
         )
     users, row = np.unique(pair // n_items, return_inverse=True)
     pairs = Pairs(row, (pair % n_items).astype(np.int64), len(users))
     warm = np.diff(offsets)[users] > 0
     counts = np.asarray(model.item_counts())
     ranks = rank_pairs(
-        model, test.users[users], pairs, model.item_types_, counts == 0, warm, int(k),
+        model,
+        test.users[users],
+        pairs,
+        model.item_types_,
+        counts == 0,
+        warm,
+        k,
         max(1, block_elements // n_items),
     )
-    values = _per_user(pairs, ranks, int(k))
+    values = _per_user(pairs, ranks, k)
     slices = _user_slices(values, ranks, warm)
     user_types = _user_types(offsets, seen, model.item_types_, n_types)[users]
-    slices.update(_type_slices(pairs, ranks, model.item_types_, user_types, warm, int(k)))
-    slices.update(_item_slices(pairs, ranks, counts, warm, int(k)))
+    slices.update(_type_slices(pairs, ranks, model.item_types_, user_types, warm, k))
+    slices.update(_item_slices(pairs, ranks, counts, warm, k))
     return Report(
         name=name or type(model).__name__,
-        k=int(k),
+        k=k,
         slices=slices,
-        types=_per_type(pairs, ranks, model.item_types_, model.type_names_, int(k)),
+        types=_per_type(pairs, ranks, model.item_types_, model.type_names_, k),
         user_ids=test.users[users],
         values=values,
         warm=warm,
@@ -251,22 +265,26 @@ def _user_types(
 def _type_pairs(pairs: Pairs, ranks: Ranks, types: Codes) -> tuple[Array, Array, Array]:
     """Return user row, type and best rank inside the type, once per pair of user and type."""
     n_types = int(types.max()) + 1
-    groups, group = np.unique(
-        pairs.row * n_types + types[pairs.item], return_inverse=True
-    )
+    groups, group = np.unique(pairs.row * n_types + types[pairs.item], return_inverse=True)
     return groups // n_types, groups % n_types, _best(group, ranks.type_rank, len(groups))
 
 
 def _type_slices(
-    pairs: Pairs, ranks: Ranks, types: Codes, touched: NDArray[np.bool_],
-    warm: NDArray[np.bool_], k: int,
+    pairs: Pairs,
+    ranks: Ranks,
+    types: Codes,
+    touched: NDArray[np.bool_],
+    warm: NDArray[np.bool_],
+    k: int,
 ) -> dict[str, dict[str, float]]:
     row, kind, best = _type_pairs(pairs, ranks, types)
     same = touched[row, kind]
     return {
         name: _hr_mrr(best[mask], k)
         for name, mask in (
-            ("same_type", same), ("cross_type", ~same & warm[row]), ("cold_type", ~warm[row])
+            ("same_type", same),
+            ("cross_type", ~same & warm[row]),
+            ("cold_type", ~warm[row]),
         )
         if mask.any()
     }
@@ -276,15 +294,11 @@ def _per_type(
     pairs: Pairs, ranks: Ranks, types: Codes, names: Sequence[str], k: int
 ) -> dict[str, dict[str, float]]:
     _, kind, best = _type_pairs(pairs, ranks, types)
-    return {
-        name: _hr_mrr(best[kind == t], k) for t, name in enumerate(names) if (kind == t).any()
-    }
+    return {name: _hr_mrr(best[kind == t], k) for t, name in enumerate(names) if (kind == t).any()}
 
 
 def _hr_mrr(best: Array, k: int) -> dict[str, float]:
-    return {
-        "n": len(best), "hr": float((best < k).mean()), "mrr": float((1 / (best + 1)).mean())
-    }
+    return {"n": len(best), "hr": float((best < k).mean()), "mrr": float((1 / (best + 1)).mean())}
 
 
 def _item_slices(
@@ -357,7 +371,7 @@ class Comparison:
         k = self.reports[0].k
         head = [
             f"{self.slice} users" if self.slice in ("all", "warm", "cold") else self.slice,
-            *(_title(metric, k) for metric in METRICS),
+            *(metric_title(metric, k) for metric in METRICS),
             f"{self.metric.upper()} against {self.reference}",
         ]
         rows = []
@@ -365,8 +379,7 @@ class Comparison:
             values = report.slices.get(self.slice, {})
             d = self.differences.get(report.name)
             against = (
-                "" if d is None
-                else f"{d['difference']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]"
+                "" if d is None else f"{d['difference']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]"
             )
             rows.append([report.name, *(values.get(metric) for metric in METRICS), against])
         return head, rows
@@ -423,8 +436,12 @@ def compare(
     for report in others:
         if not np.array_equal(report.user_ids, base.user_ids) or report.k != base.k:
             raise ConfigError(
-                describe(here, "reports", f"{report.name} on other users or another k",
-                         "reports of the same test log")
+                describe(
+                    here,
+                    "reports",
+                    f"{report.name} on other users or another k",
+                    "reports of the same test log",
+                )
             )
         gaps.append((report.values[metric] - base.values[metric])[mask])
     differences = {}
@@ -452,6 +469,6 @@ def _bootstrap(gaps: Values, samples: int, seed: int) -> Values:
     return result
 
 
-def _title(metric: str, k: int) -> str:
+def metric_title(metric: str, k: int) -> str:
     names = {"hr": f"HR@{k}", "recall": f"recall@{k}", "ndcg": f"NDCG@{k}", "mrr": "MRR"}
     return names.get(metric, metric)

