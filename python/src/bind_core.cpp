@@ -6,6 +6,7 @@
 #include <relweave/core/isa.hpp>
 
 #include "bindings.hpp"
+#include "graph_arrays.hpp"
 
 namespace relweave::python {
 
@@ -59,5 +60,9 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = RELWEAVE_VERSION_STRING;
   m.def("show_config", &show_config);
   bind_errors(m);
+  bind_graph(m);
+  bind_nn(m);
+  bind_loss(m);
+  bind_retrieval(m);
   bind_model(m);
 }

@@ -1,0 +1,54 @@
+"""Exact retrieval."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from .ops import as_matrix
+
+
+class ExactIndex:
+    """Exact maximum-inner-product search, block by block.
+
+    Parameters
+    ----------
+    vectors : (n, d) array
+        Finite; stored as float32. Normalise the rows first to rank by cosine.
+
+    Examples
+    --------
+    >>> import numpy as np, relweave as rw
+    >>> index = rw.ExactIndex(np.eye(3, dtype="f4"))
+    >>> items, scores = index.search(np.array([[0.1, 0.9, 0.5]], "f4"), k=2)
+    >>> items
+    array([[1, 2]], dtype=int32)
+    """
+
+    def __init__(self, vectors: Any) -> None:
+        matrix = as_matrix(vectors, "ExactIndex: vectors")
+        self._core = _core.ExactIndex(np.ascontiguousarray(matrix, np.float32))
+
+    def __len__(self) -> int:
+        return int(self._core.size)
+
+    @property
+    def dimension(self) -> int:
+        """The number of components of a vector."""
+        return int(self._core.dimension)
+
+    def search(
+        self, queries: Any, *, k: int = 10, threads: int | None = None
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return the k best rows per query, best first, ties to the lower row.
+
+        Returns ids and scores, both (queries, k); with k beyond `len(self)` the last places hold -1
+        and -infinity. Raises ShapeError for another dimension and ConfigError for k below 1 or
+        queries that are not finite.
+        """
+        matrix = np.ascontiguousarray(as_matrix(queries, "ExactIndex: queries"), np.float32)
+        ids, scores = self._core.search(matrix, k=int(k), threads=threads or 0)
+        return ids, scores
