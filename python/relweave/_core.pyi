@@ -237,3 +237,117 @@ class Recommender:
     def tower_vectors(self) -> Floats: ...
     @property
     def histories(self) -> tuple[Longs, Ints, Bytes]: ...
+
+_EdgeArrays = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32] | None]
+
+class HeteroGraph:
+    def __init__(
+        self,
+        *,
+        node_types: list[str],
+        node_counts: list[int],
+        relations: list[tuple[int, str, int]],
+        edges: list[_EdgeArrays],
+        threads: int = 0,
+    ) -> None: ...
+    def csr(
+        self, destination: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int32], int, int, NDArray[np.float32]]: ...
+    def edge_count(self, relation: int) -> int: ...
+
+def relation_aggregate(
+    graph: HeteroGraph,
+    destination: int,
+    messages: Any,
+    self: Any,
+    *,
+    reduce: str,
+    relu: bool,
+    l2_normalize: bool,
+    reference: bool,
+    threads: int,
+) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+
+class _HeteroSage:
+    def __init__(
+        self,
+        graph: HeteroGraph,
+        *,
+        in_features: list[int],
+        out_features: list[int],
+        reduce: str,
+        l2_normalize: bool,
+        share_directions: bool,
+        seed: int,
+    ) -> None: ...
+    def parameters(self) -> dict[str, NDArray[Any]]: ...
+    def gradients(self) -> dict[str, NDArray[Any]]: ...
+    def forward(
+        self, graph: HeteroGraph, inputs: list[NDArray[Any]], *, threads: int = 0
+    ) -> list[NDArray[Any]]: ...
+    def backward(
+        self, grad_outputs: list[NDArray[Any]], *, threads: int = 0
+    ) -> list[NDArray[Any]]: ...
+
+class HeteroSageFloat32(_HeteroSage): ...
+class HeteroSageFloat64(_HeteroSage): ...
+
+class _Adam:
+    def __init__(
+        self,
+        size: int,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None: ...
+    def step(self, values: Any, gradients: Any, learning_rate: float) -> None: ...
+
+class AdamFloat32(_Adam): ...
+class AdamFloat64(_Adam): ...
+
+class _Losses:
+    def margin(
+        self, positive: Any, negative: Any, *, margin: float
+    ) -> tuple[float, NDArray[Any], NDArray[Any]]: ...
+    def bpr(self, positive: Any, negative: Any) -> tuple[float, NDArray[Any], NDArray[Any]]: ...
+    def sampled_softmax(
+        self,
+        scores: Any,
+        target: NDArray[np.int32],
+        log_q: Any,
+        count: Any = None,
+        *,
+        temperature: float,
+        correction: float,
+    ) -> tuple[float, NDArray[Any]]: ...
+    def dot_product(
+        self, scores: Any, target: NDArray[np.int32], weights: Any
+    ) -> tuple[float, NDArray[Any]]: ...
+
+loss: _Losses
+
+class ExactIndex:
+    def __init__(
+        self,
+        vectors: NDArray[np.float32],
+        *,
+        types: list[int] = ...,
+        bias: NDArray[np.float32] | None = None,
+    ) -> None: ...
+    def search(
+        self,
+        queries: NDArray[np.float32],
+        *,
+        k: int,
+        excluded_offsets: NDArray[np.int64] | None = None,
+        excluded_items: NDArray[np.int32] = ...,
+        types: list[int] = ...,
+        allowed: NDArray[np.int32] = ...,
+        threads: int = 0,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def dimension(self) -> int: ...

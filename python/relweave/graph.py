@@ -58,7 +58,7 @@ class HeteroGraph:
         relations = []
         arrays = []
         for relation, columns in edges.items():
-            if len(relation) != 3 or relation[0] not in codes or relation[2] not in codes:
+            if relation[0] not in codes or relation[2] not in codes:
                 raise GraphError(
                     f"HeteroGraph: edges: got relation {relation!r}, expected (source type, name, "
                     f"destination type) with types among {', '.join(codes)}"

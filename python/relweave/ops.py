@@ -119,6 +119,7 @@ def relation_aggregate(
         if parts
         else np.zeros((0, arrays[0].shape[1]), arrays[0].dtype)
     )
+    out: Array
     out, arg = _core.relation_aggregate(
         graph._core,
         graph.type_code(dst),
