@@ -1,0 +1,116 @@
+#include <benchmark/benchmark.h>
+
+#include <limits>
+#include <string>
+
+#include <relweave/ops/relation_aggregate/reference.hpp>
+#include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
+
+#include <gather_bandwidth.hpp>
+#include <workloads.hpp>
+
+using namespace relweave;
+using namespace relweave::ops;
+
+namespace {
+
+constexpr std::int64_t d = 128;
+
+template <typename T>
+struct Input {
+  bench::WorkloadCsr csr;
+  Matrix<T> messages, self, grad_out, out, grad_messages, grad_self;
+  RelationAggregateCache<T> cache;
+  RelationAggregateParams params;
+
+  Input(bench::Workload const& w, Reduce reduce)
+      : csr(bench::make_csr(w)),
+        messages(bench::make_matrix<T>(w.sources * w.relations, d, 2)),
+        self(bench::make_matrix<T>(w.n_dst, d, 3)),
+        grad_out(bench::make_matrix<T>(w.n_dst, d, 4)),
+        out(w.n_dst, d),
+        grad_messages(messages.rows(), d),
+        grad_self(w.n_dst, d),
+        params{.reduce = reduce} {}
+
+  void forward(HostContext const& ctx) {
+    relation_aggregate<T>(ctx, csr.view(), messages.view(), self.view(), params, out.view(),
+                          &cache);
+  }
+  void backward(HostContext const& ctx) {
+    relation_aggregate_backward<T>(ctx, csr.view(), out.view(), cache, grad_out.view(), params,
+                                   grad_messages.view(), grad_self.view());
+  }
+
+  bool correct(HostContext const& ctx) {
+    Matrix<T> expected_out(out.rows(), d), expected_grad(grad_messages.rows(), d),
+        expected_self(out.rows(), d);
+    RelationAggregateCache<T> expected_cache;
+    reference::relation_aggregate<T>(csr.view(), messages.view(), self.view(), params,
+                                     expected_out.view(), &expected_cache);
+    reference::relation_aggregate_backward<T>(csr.view(), expected_out.view(), expected_cache,
+                                              grad_out.view(), params, expected_grad.view(),
+                                              expected_self.view());
+    forward(ctx);
+    backward(ctx);
+    double const tolerance = 1e4 * static_cast<double>(std::numeric_limits<T>::epsilon());
+    return bench::largest_difference<T>(out.view(), expected_out.view()) < tolerance &&
+           bench::largest_difference<T>(grad_messages.view(), expected_grad.view()) < tolerance;
+  }
+};
+
+template <typename T>
+void run(benchmark::State& state, bench::Workload const& w, Reduce reduce, bool backward) {
+  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  Input<T> input(w, reduce);
+  if (!input.correct(ctx)) {
+    state.SkipWithError("differs from the reference");
+    return;
+  }
+  for (auto _ : state) {
+    if (backward) {
+      input.backward(ctx);
+    } else {
+      input.forward(ctx);
+    }
+  }
+  auto const edges = static_cast<double>(std::ssize(input.csr.cols));
+  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
+  double const bytes = edges * (d * sizeof(T) + sizeof(NodeId));
+  state.counters["edges/s"] = benchmark::Counter(edges, rate);
+  if (!backward) {
+    state.counters["bytes/s"] = benchmark::Counter(bytes, rate);
+    if constexpr (std::same_as<T, float>) {
+      auto const& csr = input.csr;
+      double const peak = bench::gather_bandwidth(ctx, input.messages.view(), csr.view().cols);
+      state.counters["peak_share"] = benchmark::Counter(bytes / peak, rate);
+    }
+  }
+}
+
+template <typename T>
+void add(bench::Workload const& w, std::string const& reduce_name, Reduce reduce) {
+  for (bool const backward : {false, true}) {
+    std::string const name =
+        std::string(backward ? "relation_aggregate_backward" : "relation_aggregate") + "." +
+        reduce_name + "/cpu/" + std::string(bench::type_name<T>) + "/" + std::string(w.name);
+    benchmark::RegisterBenchmark(
+        name.c_str(), [=](benchmark::State& state) { run<T>(state, w, reduce, backward); })
+        ->ArgName("threads")
+        ->Arg(1)
+        ->Arg(2)
+        ->UseRealTime()
+        ->Unit(benchmark::kMillisecond);
+  }
+}
+
+[[maybe_unused]] bool const registered = [] {
+  for (bench::Workload const& w : bench::workloads) {
+    add<float>(w, "max", Reduce::max);
+    add<float>(w, "mean", Reduce::mean);
+  }
+  add<double>(bench::uniform, "max", Reduce::max);
+  return true;
+}();
+
+}  // namespace

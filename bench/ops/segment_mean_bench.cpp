@@ -1,0 +1,85 @@
+#include <benchmark/benchmark.h>
+
+#include <limits>
+#include <string>
+
+#include <relweave/ops/segment_mean/reference.hpp>
+#include <relweave/ops/segment_mean/segment_mean.hpp>
+
+#include <workloads.hpp>
+
+using namespace relweave;
+using namespace relweave::ops;
+
+namespace {
+
+/// Users' histories: `users` segments of each of `types`, `items` rows of `d` features each.
+struct Histories {
+  char const* name;
+  std::int64_t users, types, items, catalogue, d;
+};
+
+constexpr Histories training_step{"training_step", 512, 6, 8, 1007, 512};
+constexpr Histories serving{"serving", 4096, 6, 8, 50'000, 128};
+
+void run(benchmark::State& state, Histories const& h, bool backward) {
+  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  bench::Workload const shape{
+      "histories", h.users * h.types, 1, h.catalogue, static_cast<double>(h.items), 0, 0};
+  auto const csr = bench::make_csr(shape);
+  std::vector<float> const weights(csr.cols.size(), 0.3F);
+  Segments<float> const segments{.offsets = csr.view().row_offsets,
+                                 .indices = csr.view().cols,
+                                 .weights = {weights.data(), std::ssize(weights)}};
+  auto const x = bench::make_matrix<float>(h.catalogue, h.d, 2);
+  auto const grad_out = bench::make_matrix<float>(shape.n_dst, h.d, 3);
+  Matrix<float> out(shape.n_dst, h.d), expected_out(shape.n_dst, h.d);
+  Matrix<float> grad_x(h.catalogue, h.d), expected_grad(h.catalogue, h.d);
+  auto const step = [&] {
+    if (backward) {
+      segment_mean_backward<float>(ctx, segments, grad_out.view(), {}, grad_x.view());
+    } else {
+      segment_mean<float>(ctx, segments, x.view(), {}, out.view());
+    }
+  };
+  auto const expected = [&] {
+    reference::segment_mean<float>(segments, x.view(), {}, expected_out.view());
+    reference::segment_mean_backward<float>(segments, grad_out.view(), {}, expected_grad.view());
+  };
+  expected();
+  step();
+  double const difference =
+      backward ? bench::largest_difference<float>(grad_x.view(), expected_grad.view())
+               : bench::largest_difference<float>(out.view(), expected_out.view());
+  if (difference > 1e3 * static_cast<double>(std::numeric_limits<float>::epsilon())) {
+    state.SkipWithError("differs from the reference");
+    return;
+  }
+  for (auto _ : state) {
+    step();
+  }
+  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
+  auto const entries = static_cast<double>(std::ssize(csr.cols));
+  state.counters["edges/s"] = benchmark::Counter(entries, rate);
+  state.counters["bytes/s"] =
+      benchmark::Counter(entries * (static_cast<double>(h.d) * 4 + 8), rate);
+}
+
+[[maybe_unused]] bool const registered = [] {
+  for (Histories const& h : {training_step, serving}) {
+    for (bool const backward : {false, true}) {
+      std::string const name =
+          std::string(backward ? "segment_mean_backward" : "segment_mean") + "/cpu/float/" + h.name;
+      benchmark::RegisterBenchmark(name.c_str(),
+                                   [=](benchmark::State& state) { run(state, h, backward); })
+          ->ArgName("threads")
+          ->Arg(1)
+          ->Arg(2)
+          ->UseRealTime()
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
