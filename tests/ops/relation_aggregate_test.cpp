@@ -1,9 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
-#include <string>
 #include <vector>
 
 #include <relweave/core/error.hpp>
@@ -13,6 +12,8 @@
 #include <support/gradient_check.hpp>
 #include <support/instruction_sets.hpp>
 #include <support/random_csr.hpp>
+
+#include "relation_aggregate_case.hpp"
 
 using namespace relweave;
 using namespace relweave::ops;
@@ -36,63 +37,6 @@ auto small_messages() {
   return Matrix<double>::from_rows({{1, -2}, {1, 5}, {9, 9}, {-3, 0}, {0.5, -1}});
 }
 
-/// Everything the op computes, by the library (any context) or by the reference.
-template <typename T>
-struct Result {
-  Matrix<T> out, grad_messages, grad_self;
-  RelationAggregateCache<T> cache;
-};
-
-template <typename T>
-struct Case {
-  OwnedCsr csr;
-  Matrix<T> messages, self, grad_out;
-  RelationAggregateParams params;
-
-  Case(RandomCsrOptions const& options, std::int64_t d, RelationAggregateParams const& p)
-      : csr(random_csr(options)),
-        messages(random_matrix<T>(csr.message_rows, d, 10)),
-        self(random_matrix<T>(csr.n_dst, d, 11)),
-        grad_out(random_matrix<T>(csr.n_dst, d, 12)),
-        params(p) {}
-
-  Result<T> run(HostContext const& ctx) const {
-    Result<T> r = empty_result();
-    relation_aggregate<T>(ctx, csr.view(), messages.view(), self.view(), params, r.out.view(),
-                          &r.cache);
-    relation_aggregate_backward<T>(ctx, csr.view(), r.out.view(), r.cache, grad_out.view(), params,
-                                   r.grad_messages.view(), r.grad_self.view());
-    return r;
-  }
-  Result<T> run_reference() const {
-    Result<T> r = empty_result();
-    reference::relation_aggregate<T>(csr.view(), messages.view(), self.view(), params, r.out.view(),
-                                     &r.cache);
-    reference::relation_aggregate_backward<T>(csr.view(), r.out.view(), r.cache, grad_out.view(),
-                                              params, r.grad_messages.view(), r.grad_self.view());
-    return r;
-  }
-
-  Result<T> empty_result() const {
-    return {Matrix<T>(self.rows(), self.cols()),
-            Matrix<T>(messages.rows(), messages.cols()),
-            Matrix<T>(self.rows(), self.cols()),
-            {}};
-  }
-};
-
-template <typename T>
-bool same_arg(RelationAggregateCache<T> const& a, RelationAggregateCache<T> const& b) {
-  return a.arg_width == b.arg_width && a.arg.size() == b.arg.size() &&
-         std::equal(a.arg.data(), a.arg.data() + a.arg.size(), b.arg.data());
-}
-
-/// eps times the longest sum, doubled: the reference rounds as well.
-template <typename T>
-double tolerance(std::int64_t length) {
-  return 2 * static_cast<double>(std::numeric_limits<T>::epsilon()) * static_cast<double>(length);
-}
-
 }  // namespace
 
 // ---- by hand, on the reference
@@ -110,11 +54,8 @@ TEST_CASE("reference relation_aggregate: max, ties, empty rows and arg",
 
   CHECK(same_bits(out, Matrix<double>::from_rows({{0, 6}, {0, 2}})));  // 1+1-3 < 0; -4+0.5 < 0
   CHECK(cache.arg_width == 1);
-  std::vector<int> args;
-  for (std::int64_t i = 0; i < cache.arg.size(); ++i) {
-    args.push_back(static_cast<int>(cache.arg.data()[i]));
-  }
-  CHECK(args == std::vector<int>{0, 1, 0, 0, 255, 255, 0, 1});  // the first of equal maxima
+  CHECK(args_of(cache) ==
+        std::vector<int>{0, 1, 0, 0, 255, 255, 0, 1});  // the first of equal maxima
 }
 
 TEST_CASE("reference relation_aggregate: mean, sum and norm", "[ops][relation_aggregate]") {
@@ -166,7 +107,7 @@ TEMPLATE_TEST_CASE("relation_aggregate agrees with its reference", "[ops][relati
   auto const d = GENERATE(1, 3, 16, 37, 64, 128, 200);
   RelationAggregateParams const params{reduce, d % 2 == 0 ? Activation::relu : Activation::identity,
                                        d % 3 != 0};
-  Case<TestType> const c({}, d, params);
+  AggregateCase<TestType> const c({}, d, params);
 
   auto const got = c.run({.threads = 2, .isa = isa});
 
@@ -186,7 +127,8 @@ TEMPLATE_TEST_CASE("relation_aggregate splits hubs and widens arg for them",
   auto const isa = GENERATE(from_range(instruction_sets()));
   auto const reduce = GENERATE(Reduce::max, Reduce::mean);
   auto const hub = GENERATE(254, 255, 40'000, 70'000);
-  Case<TestType> const c({.n_dst = 9, .sources = 5000, .hub_degree = hub}, 24, {.reduce = reduce});
+  AggregateCase<TestType> const c({.n_dst = 9, .sources = 5000, .hub_degree = hub}, 24,
+                                  {.reduce = reduce});
 
   auto const got = c.run({.threads = 2, .isa = isa});
 
@@ -206,8 +148,9 @@ TEST_CASE("relation_aggregate agrees with its reference beyond the caches",
   auto const [sources, d] =
       GENERATE(table<std::int64_t, std::int64_t>({{70'000, 48},      // a pass per relation
                                                   {120'000, 20}}));  // sums too large to pack
-  Case<float> const c({.n_dst = 40, .relations = 2, .sources = sources, .largest_degree = 40}, d,
-                      {reduce, Activation::relu, true});
+  AggregateCase<float> const c(
+      {.n_dst = 40, .relations = 2, .sources = sources, .largest_degree = 40}, d,
+      {reduce, Activation::relu, true});
 
   auto const got = c.run({.threads = 2});
 
@@ -236,7 +179,7 @@ TEST_CASE("relation_aggregate handles equal maxima across the chunks of a hub",
 TEMPLATE_TEST_CASE("relation_aggregate reads and writes strided rows only where they are",
                    "[ops][relation_aggregate]", float, double) {
   auto const reduce = GENERATE(Reduce::max, Reduce::sum);
-  Case<TestType> const c({.n_dst = 50}, 45, {reduce, Activation::relu, true});
+  AggregateCase<TestType> const c({.n_dst = 50}, 45, {reduce, Activation::relu, true});
   StridedMatrix<TestType> messages(c.messages.view(), 3), self(c.self.view(), 5),
       grad_out(c.grad_out.view(), 1);
   StridedMatrix<TestType> out(50, 45, 7), grad_messages(c.csr.message_rows, 45, 2),
@@ -259,7 +202,7 @@ TEST_CASE("relation_aggregate works in place and without self, cache or grad_sel
           "[ops][relation_aggregate]") {
   auto const reduce = GENERATE(Reduce::max, Reduce::mean);
   auto const activation = GENERATE(Activation::relu, Activation::identity);
-  Case<float> c({.n_dst = 300, .shared_messages = true}, 40, {reduce, activation});
+  AggregateCase<float> c({.n_dst = 300, .shared_messages = true}, 40, {reduce, activation});
   auto const expected = c.run({});
 
   auto in_place = Matrix<float>::copy_of(c.self.view());
@@ -299,7 +242,7 @@ TEST_CASE("relation_aggregate handles empty graphs, types without relations and 
   relation_aggregate<float>({}, no_relations, {}, self.view(), {}, out.view());
   CHECK(same_bits(out, Matrix<float>::from_rows({{0, 3}})));
 
-  Case<float> const c({.n_dst = 30}, 8, {});
+  AggregateCase<float> const c({.n_dst = 30}, 8, {});
   auto slice = c.csr.view();
   slice.n_dst = 10;
   slice.row_offsets = slice.row_offsets.slice(12 * slice.relations, 10 * slice.relations + 1);
@@ -357,7 +300,7 @@ TEMPLATE_TEST_CASE("relation_aggregate's norms neither overflow nor underflow",
 TEST_CASE("relation_aggregate is invariant under renaming messages and relations",
           "[ops][relation_aggregate]") {
   auto const reduce = GENERATE(Reduce::max, Reduce::sum);
-  Case<double> const c({.n_dst = 20, .relations = 2}, 5, {reduce, Activation::identity});
+  AggregateCase<double> const c({.n_dst = 20, .relations = 2}, 5, {reduce, Activation::identity});
   std::int64_t const n = c.csr.message_rows;
   OwnedCsr renamed{.n_dst = 20, .relations = 2, .message_rows = n};
   for (std::int64_t i = 0; i < 20; ++i) {
@@ -385,7 +328,7 @@ TEST_CASE("relation_aggregate is invariant under renaming messages and relations
 TEST_CASE("relation_aggregate's sum is linear, and its backward is the transpose",
           "[ops][relation_aggregate]") {
   auto const reduce = GENERATE(Reduce::sum, Reduce::mean);
-  Case<double> c({.n_dst = 60}, 9, {reduce, Activation::identity});
+  AggregateCase<double> c({.n_dst = 60}, 9, {reduce, Activation::identity});
   auto const first = c.run({});
 
   // <g, A z> = <A^T g, z> when self is zero.
@@ -408,8 +351,9 @@ TEST_CASE("relation_aggregate's gradients match central differences", "[ops][rel
   auto const activation = GENERATE(Activation::relu, Activation::identity);
   auto const normalize = GENERATE(false, true);
   auto const shared = GENERATE(false, true);
-  Case<double> c({.n_dst = 8, .sources = 6, .largest_degree = 4, .shared_messages = shared}, 5,
-                 {reduce, activation, normalize});
+  AggregateCase<double> c(
+      {.n_dst = 8, .sources = 6, .largest_degree = 4, .shared_messages = shared}, 5,
+      {reduce, activation, normalize});
   Matrix<double> out(8, 5);
   auto const loss = [&] {
     relation_aggregate<double>({}, c.csr.view(), c.messages.view(), c.self.view(), c.params,
@@ -426,37 +370,27 @@ TEST_CASE("relation_aggregate's gradients match central differences", "[ops][rel
 // ---- errors
 
 TEST_CASE("relation_aggregate names what is wrong", "[ops][relation_aggregate]") {
-  Case<float> const c({}, 4, {.l2_normalize = true});
+  AggregateCase<float> const c({}, 4, {.l2_normalize = true});
   Matrix<float> out(37, 4), wrong(36, 4), grad_messages(c.csr.message_rows, 4);
   auto csr = c.csr.view();
   auto const forward = [&] {
     relation_aggregate<float>({}, csr, c.messages.view(), c.self.view(), c.params, out.view());
   };
-  auto const message_of = [](auto&& f) -> std::string {
-    try {
-      f();
-    } catch (Error const& e) {
-      return e.what();
-    }
-    return "no error";
-  };
-
   CHECK_THROWS_AS(relation_aggregate<float>({}, csr, wrong.view(), {}, {}, out.view()), ShapeError);
   CHECK_THROWS_AS(
       relation_aggregate<float>({}, csr, c.messages.view(), wrong.view(), {}, out.view()),
       ShapeError);
   CHECK_THROWS_AS(relation_aggregate<float>({}, csr, c.messages.view(), {}, {}, wrong.view()),
                   ShapeError);
-  CHECK(message_of([&] {
-          relation_aggregate<float>({}, csr, c.messages.view(), {}, {}, wrong.view());
-        }) == "relation_aggregate: out: got shape (36, 4), expected shape (37, 4)");
+  CHECK_THROWS_WITH(relation_aggregate<float>({}, csr, c.messages.view(), {}, {}, wrong.view()),
+                    "relation_aggregate: out: got shape (36, 4), expected shape (37, 4)");
 
   auto cols = c.csr.cols;
   cols[5] = static_cast<NodeId>(c.csr.message_rows);
   csr.cols = view_of(cols);
   CHECK_THROWS_AS(forward(), IndexError);
-  CHECK(message_of(forward) ==
-        "relation_aggregate: csr.cols: got 87 at position 5, expected values in [0, 87)");
+  CHECK_THROWS_WITH(
+      forward(), "relation_aggregate: csr.cols: got 87 at position 5, expected values in [0, 87)");
   cols[5] = -1;
   CHECK_THROWS_AS(forward(), IndexError);
   csr.cols = view_of(c.csr.cols);
@@ -475,7 +409,7 @@ TEST_CASE("relation_aggregate names what is wrong", "[ops][relation_aggregate]")
 
 TEST_CASE("relation_aggregate_backward refuses a cache that is not the forward pass's",
           "[ops][relation_aggregate]") {
-  Case<float> const c({}, 4, {.l2_normalize = true});
+  AggregateCase<float> const c({}, 4, {.l2_normalize = true});
   auto r = c.run({});
   auto const backward = [&] {
     relation_aggregate_backward<float>({}, c.csr.view(), r.out.view(), r.cache, c.grad_out.view(),
@@ -501,7 +435,7 @@ TEMPLATE_TEST_CASE("relation_aggregate gives the same bits for any number of thr
                    "[ops][relation_aggregate]", float, double) {
   auto const reduce = GENERATE(Reduce::max, Reduce::mean);
   auto const shared = GENERATE(false, true);
-  Case<TestType> const c(
+  AggregateCase<TestType> const c(
       {.n_dst = 3000, .sources = 900, .hub_degree = 40'000, .shared_messages = shared}, 72,
       {reduce, Activation::relu, true});
 

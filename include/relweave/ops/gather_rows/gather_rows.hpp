@@ -23,7 +23,8 @@ RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
 /// Shapes:      x (m, d); indices (m), values in [0, n), repeats allowed; out (n, d).
 /// Numerics:    sums in T, starting from what `out` holds.
 /// Aliasing:    out may not overlap x.
-/// Cost:        m d additions, 3 m d sizeof(T) bytes at most. No workspace.
+/// Cost:        m d additions, 3 m d sizeof(T) bytes at most. Workspace: with m >= n, one tile of
+///              columns of out per thread where that fits a cache.
 /// Determinism: any_thread_count: tasks own columns of out.
 /// Throws:      ShapeError when x is not (m, d); IndexError when an index is outside [0, n).
 template <Scalar T>
