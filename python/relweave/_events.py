@@ -82,6 +82,11 @@ class Histories:
     items: Codes
     strong: Flags
 
+    def take(self, users: Codes) -> Histories:
+        """Return the histories of some users; user -1 has none."""
+        offsets, places = take_rows(self.offsets, users)
+        return Histories(offsets, self.items[places], self.strong[places])
+
     @classmethod
     def empty(cls, count: int) -> Histories:
         """Return `count` users without a history."""
@@ -184,13 +189,12 @@ def read_edges(
     return source, target
 
 
-def take_histories(
-    offsets: NDArray[np.int64], items: Codes, users: Codes
-) -> tuple[NDArray[np.int64], Codes]:
-    """Return the rows `users` of a ragged array; -1 gives an empty row."""
-    known = users >= 0
-    first = np.where(known, offsets[users], 0)
-    lengths = np.where(known, offsets[users + 1], 0) - first
+def take_rows(
+    offsets: NDArray[np.int64], rows: Codes
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return offsets and places of some rows of a ragged array; row -1 is empty."""
+    known = rows >= 0
+    first = np.where(known, offsets[rows], 0)
+    lengths = np.where(known, offsets[rows + 1], 0) - first
     ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    places = np.arange(ends[-1]) - np.repeat(ends[:-1] - first, lengths)
-    return ends, items[places]
+    return ends, np.arange(ends[-1]) + np.repeat(first - ends[:-1], lengths)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
-from ._events import take_histories
+from ._events import Histories
 from ._features import Floats, ItemFeatures, UserFeatures
 from ._fit_report import FitReport
 from ._frames import Array
@@ -95,8 +95,9 @@ class Fitted(Parameters):
     def seen(self, user_ids: Any) -> tuple[NDArray[np.int64], Codes]:
         """Return what users touched in training: offsets (n + 1), and positions in `item_ids_`."""
         here = "Recommender.seen"
-        offsets, items, _ = self._fitted(here).histories
-        return take_histories(offsets, items, self._users.find(as_ids(user_ids, here, "user_ids")))
+        histories = Histories(*self._fitted(here).histories)
+        given = histories.take(self._users.find(as_ids(user_ids, here, "user_ids")))
+        return given.offsets, given.items
 
     def item_counts(self) -> NDArray[np.int64]:
         """Return the number of training events of every item."""

@@ -52,7 +52,7 @@ class Serving(Fitted):
         items : sequence of ids, optional
             Only these items.
         users : frame, optional
-            Columns about the users, as in `fit`; for users that training did not see.
+            Columns about the users, as in `fit`; replaces what training knew of them.
 
         Returns
         -------
@@ -97,6 +97,9 @@ class Serving(Fitted):
     ) -> tuple[Codes, Floats]:
         self._users.expect_kind(names, here, "user_ids", "model")
         codes = self._users.find(names)
+        if users is not None:  # what is told now counts for known users too
+            stored = Histories(*model.histories).take(codes)
+            return self._recommend_histories(model, stored, names, users, request, here)
         known = codes >= 0
         indices = np.empty((len(names), request["k"]), dtype=np.int32)
         scores = np.empty(indices.shape, dtype=np.float32)

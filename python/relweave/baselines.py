@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ._events import Events, take_histories
+from ._events import Events, take_rows
 from ._features import Floats, ItemFeatures
 from ._frames import Array
 from ._ids import Codes, IdIndex, as_ids, external
@@ -47,9 +47,9 @@ class Baseline:
     def fit(self, train: InteractionLog, catalog: Catalog, features: Any = None) -> Self:
         """Learn from a log; `features` as in `Recommender.fit`, where the baseline reads them."""
         here = f"{type(self).__name__}.fit"
+        self._events = Events.of(train, catalog.index, here).sorted()
         self.item_ids_, self.item_types_ = catalog.ids, catalog.types
         self.type_names_, self.user_ids_ = catalog.type_names, train.users
-        self._events = Events.of(train, catalog.index, here).sorted()
         self._offsets = np.searchsorted(self._events.user, np.arange(len(train.users) + 1))
         self._users = IdIndex(train.users)
         self._end = int(train.times.max()) + 1
@@ -101,7 +101,8 @@ class Baseline:
         here = f"{type(self).__name__}.seen"
         self._expect_fitted(here)
         codes = self._users.find(as_ids(user_ids, here, "user_ids"))
-        return take_histories(self._offsets, self._events.item, codes)
+        offsets, places = take_rows(self._offsets, codes)
+        return offsets, self._events.item[places]
 
     def item_counts(self) -> NDArray[np.int64]:
         """Return the number of training events of every item."""
@@ -115,14 +116,8 @@ class Baseline:
 
     def _dense(self, users: Codes, weights: Floats) -> Floats:
         """Return (n, n_items) histories of users, with the weights of their events added up."""
-        known = users >= 0
-        first = np.where(known, self._offsets[users], 0)
-        lengths = np.where(known, self._offsets[users + 1], 0) - first
-        ends = np.cumsum(lengths)
-        events = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
-            first - ends + lengths, lengths
-        )
-        rows = np.repeat(np.arange(len(users)), lengths)
+        offsets, events = take_rows(self._offsets, users)
+        rows = np.repeat(np.arange(len(users)), np.diff(offsets))
         cells = rows * len(self.item_ids_) + self._events.item[events]
         flat = np.bincount(
             cells, weights=weights[events], minlength=len(users) * len(self.item_ids_)

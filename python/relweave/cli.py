@@ -6,6 +6,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Error, ImportError) as error:
         print(f"relweave {options.command}: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of the output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(f"relweave {options.command}: interrupted", file=sys.stderr)
         return 130

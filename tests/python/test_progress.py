@@ -1,0 +1,53 @@
+import builtins
+import io
+
+import pytest
+
+import relweave as rw
+
+STEPS = [
+    rw.Progress("hgnn", 0, 2, 1, 2, 0.5),
+    rw.Progress("hgnn", 0, 2, 2, 2, 0.4),
+    rw.Progress("hgnn", 1, 2, 2, 2, 0.3),
+    rw.Progress("towers", 0, 1, 5, 5, 5.7),
+]
+
+
+def shown():
+    stream = io.StringIO()
+    bar = rw.ProgressBar(stream)
+    for step in STEPS:
+        bar(step)
+    bar.close()
+    return stream.getvalue()
+
+
+def test_a_bar_per_stage():
+    text = shown()
+
+    assert "HGNN" in text
+    assert "two towers" in text
+    assert "2.0/2" in text
+    assert "loss 5.7000" in text
+
+
+def test_lines_without_tqdm(monkeypatch):
+    original = builtins.__import__
+
+    def without_tqdm(name, *arguments, **keywords):
+        if name.startswith("tqdm"):
+            raise ImportError(name)
+        return original(name, *arguments, **keywords)
+
+    monkeypatch.setattr(builtins, "__import__", without_tqdm)
+
+    assert shown().splitlines() == [
+        "HGNN: epoch 1 of 2, loss 0.4000",
+        "HGNN: epoch 2 of 2, loss 0.3000",
+        "two towers: epoch 1 of 1, loss 5.7000",
+    ]
+
+
+def test_what_progress_may_be(tiny):
+    with pytest.raises(rw.DTypeError, match="True, False or a function"):
+        rw.Recommender().fit(tiny.log(), tiny.catalog(), tiny.vectors, progress=3)
