@@ -7,7 +7,7 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, nn, ops, text
+from . import baselines, datasets, nn, ops, plot, text
 from ._core import __version__
 from .catalog import Catalog
 from .config import GraphConfig, HGNNConfig, TwoTowerConfig
@@ -78,6 +78,7 @@ __all__ = [
     "load",
     "nn",
     "ops",
+    "plot",
     "show_config",
     "text",
 ]

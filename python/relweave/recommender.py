@@ -240,7 +240,11 @@ class Recommender(Serving):
         return self
 
     def refit_graph(self, train: InteractionLog) -> Self:
-        """Build the graph again from a new log and compute new item vectors, without training."""
+        """Build the graph again from a new log and compute new item vectors, without training.
+
+        The towers keep their parameters, and users their histories. Items added by `add_items` are
+        forgotten.
+        """
         here = "Recommender.refit_graph"
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])

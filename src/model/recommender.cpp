@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <relweave/core/error.hpp>
@@ -59,6 +60,13 @@ void expect_data(TrainingData const& data) {
                           std::to_string(data.users.size()) + " user ids",
                       std::to_string(items) + " and " + std::to_string(data.log.user_count));
   }
+}
+
+io::Vocabulary first_ids(io::Vocabulary const& ids, std::int64_t count) {
+  auto const first = [count](auto const& all) {
+    return io::Vocabulary(std::decay_t<decltype(all)>(all.begin(), all.begin() + count));
+  };
+  return ids.holds_integers() ? first(ids.integers()) : first(ids.strings());
 }
 
 }  // namespace
@@ -156,7 +164,10 @@ void Recommender::build_index(HostContext const& ctx) {
                        {.features = item_features_.view(), .vectors = general_vectors_.view()},
                        tower_vectors_.view());
   // Items that were added are not of this training: forget them with their ids.
-  added_types_.clear();
+  if (!added_types_.empty()) {
+    items_ = first_ids(items_, types_.offsets.back());
+    added_types_.clear();
+  }
   index_towers();
 }
 

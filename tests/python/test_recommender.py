@@ -183,6 +183,20 @@ def test_added_items_can_be_recommended(tiny):
     assert len(model.item_ids_) == N_ITEMS + 4
 
 
+@pytest.mark.parametrize("refit", ["refit_graph", "refit_towers"])
+def test_refits_forget_added_items(tiny, refit):
+    model = rw.Recommender(seed=3, **SMALL)
+    model.fit(tiny.log(), tiny.catalog(), features=tiny.vectors, progress=False)
+    model.add_items(new_items(tiny), features=np.eye(TASTES))
+
+    getattr(model, refit)(tiny.log(), **({} if refit == "refit_graph" else {"progress": False}))
+
+    assert len(model.item_ids_) == len(model.item_types_) == N_ITEMS
+    assert model.score_users(["u0"]).shape == (1, N_ITEMS)
+    model.add_items(new_items(tiny), features=np.eye(TASTES))
+    assert len(model.item_ids_) == N_ITEMS + 4
+
+
 def test_an_encoder_reads_the_texts_and_is_remembered(tiny):
     encoder = rw.text.HashEncoder(32)
     model = rw.Recommender(seed=3, **SMALL)

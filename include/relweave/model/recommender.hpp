@@ -60,6 +60,7 @@ class RELWEAVE_API Recommender {
   void fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress = {});
 
   /// New log over the same catalogue: trains the towers again on the HGNN's present vectors.
+  /// Both refits forget items that were added after training.
   void refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
                     io::Vocabulary users, MatrixView<float const> user_features,
                     ProgressCallback const& progress = {});
