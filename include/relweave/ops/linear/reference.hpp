@@ -1,0 +1,41 @@
+#pragma once
+
+#include <relweave/ops/linear/linear.hpp>
+
+namespace relweave::ops::reference {
+
+/// matmul on one thread in obvious loops with a double accumulator.
+template <Scalar T>
+void matmul(In<MatrixView<T const>> a, In<MatrixView<T const>> b, MatmulParams const& params,
+            MatrixView<T> out) {
+  bool const at = params.a == Transpose::yes;
+  bool const bt = params.b == Transpose::yes;
+  std::int64_t const inner = at ? a.rows : a.cols;
+  for (std::int64_t i = 0; i < out.rows; ++i) {
+    for (std::int64_t j = 0; j < out.cols; ++j) {
+      double total = params.accumulate ? static_cast<double>(out(i, j)) : 0.0;
+      for (std::int64_t k = 0; k < inner; ++k) {
+        total += static_cast<double>(at ? a(k, i) : a(i, k)) *
+                 static_cast<double>(bt ? b(j, k) : b(k, j));
+      }
+      out(i, j) = static_cast<T>(total);
+    }
+  }
+}
+
+/// linear on one thread in obvious loops with a double accumulator.
+template <Scalar T>
+void linear(In<MatrixView<T const>> x, In<MatrixView<T const>> weight, In<VectorView<T const>> bias,
+            LinearParams const& params, MatrixView<T> out) {
+  for (std::int64_t i = 0; i < out.rows; ++i) {
+    for (std::int64_t j = 0; j < out.cols; ++j) {
+      double total = bias.empty() ? 0.0 : static_cast<double>(bias[j]);
+      for (std::int64_t k = 0; k < x.cols; ++k) {
+        total += static_cast<double>(x(i, k)) * static_cast<double>(weight(k, j));
+      }
+      out(i, j) = static_cast<T>(params.activation == Activation::relu && total < 0 ? 0.0 : total);
+    }
+  }
+}
+
+}  // namespace relweave::ops::reference
