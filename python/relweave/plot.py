@@ -52,10 +52,11 @@ def relation_heatmap(graph: CoInteractionGraph, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     counts = graph.relation_counts()
     names = graph.type_names
-    ax.imshow(np.log1p(counts), cmap="Blues")
+    shade = np.log1p(counts)
+    ax.imshow(shade, cmap="Blues")
     ax.set_xticks(range(len(names)), names, rotation=45, ha="right")
     ax.set_yticks(range(len(names)), names)
-    dark = np.log1p(counts) > 0.6 * np.log1p(counts.max())
+    dark = shade > (shade.min() + shade.max()) / 2
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if dark[row, column] else "black"
         ax.text(column, row, f"{count:,}", ha="center", va="center", color=colour, fontsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -249,7 +250,7 @@ class CachedEncoder:
         """Return (len(texts), d)."""
         keys = [hashlib.sha256(f"{self.id}\0{text}".encode()).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
-        with self._open() as store:
+        with contextlib.closing(self._open()) as store:
             known = dict(_read(store, list(wanted)))
             missing = [(key, text) for key, text in wanted.items() if key not in known]
             for start in range(0, len(missing), self.batch_size):
@@ -270,7 +271,6 @@ class CachedEncoder:
                 store.executemany("insert or replace into vectors values (?, ?)", rows)
                 store.commit()
                 known.update(rows)
-        store.close()
         if not keys:
             return np.asarray(self.encoder.encode([]), dtype=np.float32)
         return np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
