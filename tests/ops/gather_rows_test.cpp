@@ -10,7 +10,7 @@
 
 #include <support/gradient_check.hpp>
 #include <support/instruction_sets.hpp>
-#include <support/random_csr.hpp>
+#include <support/random_graph.hpp>
 
 using namespace relweave;
 using namespace relweave::ops;

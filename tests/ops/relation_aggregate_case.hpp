@@ -8,7 +8,7 @@
 #include <relweave/ops/relation_aggregate/reference.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
-#include <support/random_csr.hpp>
+#include <support/random_graph.hpp>
 
 namespace relweave::test {
 

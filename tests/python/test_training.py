@@ -93,9 +93,6 @@ def test_stopping_in_the_hgnn_leaves_item_vectors(tiny):
         model.recommend(["u0"])
 
 
-@pytest.mark.skipif(
-    threading.current_thread() is not threading.main_thread(), reason="signals reach the main one"
-)
 def test_ctrl_c_stops_between_steps_and_the_model_works(tiny):
     model = rw.Recommender(seed=3, **{**SMALL, "towers": {"epochs": 100_000, "batch": 128}})
     started = threading.Event()

@@ -93,7 +93,8 @@ def test_top_neighbours_equal_a_sort():
 
 @pytest.mark.parametrize("n", [5, 3000, 10_000])
 def test_index_equals_faiss(n):
-    faiss = pytest.importorskip("faiss")
+    import faiss
+
     rng = np.random.default_rng(7)
     vectors = rng.normal(size=(n, 32)).astype(np.float32)
     queries = rng.normal(size=(50, 32)).astype(np.float32)
@@ -110,7 +111,8 @@ def test_index_equals_faiss(n):
 
 
 def test_checkpoint_tensors_are_read_by_the_safetensors_package(tmp_path):
-    load_file = pytest.importorskip("safetensors.numpy").load_file
+    from safetensors.numpy import load_file
+
     model, *_ = small_model()
     model.save(tmp_path / "model")
 
