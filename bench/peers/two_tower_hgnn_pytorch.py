@@ -114,6 +114,7 @@ def main() -> None:
         lo, hi, sizes = stage("graph", build_graph, d, a)
         stage.update(sizes)
         z = stage("hgnn_total", train_hgnn, d, text, (lo, hi), a, stage)
+    if "hgnn" in models:
         results["hgnn"] = d.eval(mean_history_scores(z, d, a))
     if "2t" in models:
         features = torch.cat([text, one_hot], 1)
@@ -122,9 +123,10 @@ def main() -> None:
     if "2thgnn" in models:
         features = torch.cat([text, one_hot, z], 1)
         net = stage("2thgnn_total", train_two_tower, d, z, features, "2thgnn", a, stage)
-        results["2thgnn"] = d.eval(stage("score", scores, net, d, a))
+        score = stage("score", scores, net, d, a)
+        stage["train_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        results["2thgnn"] = d.eval(score)
 
-    stage["rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print("model |", HEAD)
     for name, metrics in results.items():
         print(f"{name} |", row(metrics))

@@ -1,0 +1,70 @@
+"""Side-by-side runs against peers: agreement first, then times, in one run on one machine.
+
+Usage: python bench/peers/run.py --suite cpu --json build/peers.json [--only training] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import relweave as rw
+import training
+from comparison import Comparison
+
+SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
+    "cpu": {"training": training.compare},
+}
+
+
+def table(comparisons: list[Comparison]) -> str:
+    lines = [
+        "| work | peer | ours (s) | peer (s) | peer / ours | results agree |",
+        "|---|---|---:|---:|---:|---|",
+    ]
+    for c in comparisons:
+        lines.append(
+            f"| `{c.name}` | {c.peer} | {c.ours_s:.3f} | {c.peer_s:.3f} | {c.ratio:.2f} | "
+            f"{'yes' if c.agree else 'NO'} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", default="cpu", choices=list(SUITES))
+    parser.add_argument("--only", help="names of comparisons, separated by commas")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="where to write the results")
+    a = parser.parse_args()
+    suite = SUITES[a.suite]
+    chosen = a.only.split(",") if a.only else list(suite)
+    unknown = sorted(set(chosen) - set(suite))
+    if unknown:
+        parser.error(f"--only: got {', '.join(unknown)}, expected some of {', '.join(suite)}")
+
+    comparisons: list[Comparison] = []
+    for name in chosen:
+        comparisons += suite[name](a.threads, a.repeats)
+    print(table(comparisons))
+    if a.json:
+        result = {
+            "suite": a.suite,
+            "version": rw.__version__,
+            "isa": rw.show_config()["isa"],
+            "machine": platform.machine(),
+            "processors": os.cpu_count(),
+            "load": os.getloadavg(),
+            "comparisons": [c.to_dict() for c in comparisons],
+        }
+        a.json.parent.mkdir(parents=True, exist_ok=True)
+        a.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
