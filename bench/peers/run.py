@@ -15,23 +15,27 @@ from pathlib import Path
 import relweave as rw
 import training
 from comparison import Comparison
+from markdown import table
 
 SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
     "cpu": {"training": training.compare},
 }
 
 
-def table(comparisons: list[Comparison]) -> str:
-    lines = [
-        "| work | peer | ours (s) | peer (s) | peer / ours | results agree |",
-        "|---|---|---:|---:|---:|---|",
+def show(comparisons: list[Comparison]) -> str:
+    rows = [
+        [
+            f"`{c.name}`",
+            c.peer,
+            "yes" if c.agree else "NO",
+            f"{c.ours_s:.3f}",
+            f"{c.peer_s:.3f}",
+            f"{c.ratio:.2f}",
+        ]
+        for c in comparisons
     ]
-    for c in comparisons:
-        lines.append(
-            f"| `{c.name}` | {c.peer} | {c.ours_s:.3f} | {c.peer_s:.3f} | {c.ratio:.2f} | "
-            f"{'yes' if c.agree else 'NO'} |"
-        )
-    return "\n".join(lines)
+    head = ["work", "peer", "results agree", "ours, s", "peer, s", "peer / ours"]
+    return table(head, rows, text_columns=3)
 
 
 def main() -> None:
@@ -51,7 +55,7 @@ def main() -> None:
     comparisons: list[Comparison] = []
     for name in chosen:
         comparisons += suite[name](a.threads, a.repeats)
-    print(table(comparisons))
+    print(show(comparisons))
     if a.json:
         result = {
             "suite": a.suite,
