@@ -19,14 +19,10 @@ constexpr std::int64_t d = 128;
 /// `pairs` pairs of rows of one table: a training batch, or the links of a validation part.
 void run(benchmark::State& state, std::int64_t pairs, std::int64_t rows, bool backward) {
   HostContext const ctx{.threads = static_cast<int>(state.range(0))};
-  auto const left = bench::make_csr({"left", 1, 1, rows, 0, 0, pairs}, 1);
-  auto const right = bench::make_csr({"right", 1, 1, rows, 0, 0, pairs}, 2);
-  auto right_rows = right.cols;  // ascending, as left's: a stride that is prime to their number
-  for (std::size_t p = 0; p < right_rows.size(); ++p) {
-    right_rows[p] = right.cols[p * 7919 % right.cols.size()];
-  }
-  auto const a_rows = left.view().cols;
-  VectorView<NodeId const> const b_rows{right_rows.data(), pairs};
+  auto const left = bench::make_indices(pairs, rows, 1);
+  auto const right = bench::make_indices(pairs, rows, 2);
+  VectorView<NodeId const> const a_rows{left.data(), pairs};
+  VectorView<NodeId const> const b_rows{right.data(), pairs};
   auto const table = bench::make_matrix<float>(rows, d, 3);
   auto const grad = bench::make_matrix<float>(1, pairs, 4);
   VectorView<float const> const grad_out{grad.data(), pairs};
