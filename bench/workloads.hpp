@@ -108,6 +108,16 @@ Matrix<T> make_matrix(std::int64_t rows, std::int64_t cols, std::uint64_t seed) 
   return m;
 }
 
+/// `count` row numbers in [0, rows), in no order, with repeats.
+inline std::vector<NodeId> make_indices(std::int64_t count, std::int64_t rows, std::uint64_t seed) {
+  std::vector<NodeId> indices(static_cast<std::size_t>(count));
+  RandomStream random(seed, Purpose::synthetic, 2);
+  for (NodeId& index : indices) {
+    index = static_cast<NodeId>(random.below(static_cast<std::uint32_t>(rows)));
+  }
+  return indices;
+}
+
 /// The largest |a - b| / max(1, |b|); for the check before the timing.
 template <typename T>
 double largest_difference(MatrixView<T const> a, MatrixView<T const> b) {

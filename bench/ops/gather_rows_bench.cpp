@@ -19,9 +19,8 @@ constexpr std::int64_t d = 128;
 /// `count` rows of a table: those of a training batch, or of the whole graph.
 void run(benchmark::State& state, std::int64_t count, std::int64_t rows, bool scatter) {
   HostContext const ctx{.threads = static_cast<int>(state.range(0))};
-  bench::Workload const shape{"rows", 1, 1, rows, 0, 0, count};
-  auto const csr = bench::make_csr(shape);
-  auto const indices = csr.view().cols;
+  auto const list = bench::make_indices(count, rows, 1);
+  VectorView<NodeId const> const indices{list.data(), count};
   auto const table = bench::make_matrix<float>(rows, d, 2);
   auto const values = bench::make_matrix<float>(count, d, 3);
   Matrix<float> gathered(count, d), expected_gathered(count, d);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/core/workspace.hpp>
+#include <relweave/ops/relation_aggregate/fingerprint.hpp>
 
 namespace relweave::ops {
 
@@ -121,6 +123,14 @@ CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrV
     }
   }
   return scan;
+}
+
+std::uint64_t csr_fingerprint(HostContext const& ctx, RelationCsrView<> const& csr) {
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const parts = scratch.vector<std::uint64_t>(detail::fingerprint_parts(csr));
+  parallel_for(ctx, parts.size,
+               [&](std::int64_t part) { parts[part] = detail::fingerprint_part(csr, part); });
+  return detail::fingerprint_of(csr, std::accumulate(parts.begin(), parts.end(), std::uint64_t{0}));
 }
 
 }  // namespace relweave::ops

@@ -27,4 +27,7 @@ struct MessageRange {
 CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrView<> const& csr,
                  VectorView<MessageRange> ranges = {});
 
+/// What a cache remembers of a checked CSR; see relation_aggregate/fingerprint.hpp.
+std::uint64_t csr_fingerprint(HostContext const& ctx, RelationCsrView<> const& csr);
+
 }  // namespace relweave::ops

@@ -102,6 +102,10 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
       .hubs = hubs.rows.data(),
       .partial_values = scratch.vector<T>(std::ssize(hubs.chunks) * d).data,
       .partial_slots = scratch.vector<std::int32_t>(std::ssize(hubs.chunks) * d).data};
+  if (cache != nullptr) {
+    cache->csr_fingerprint = csr_fingerprint(ctx, csr);
+    cache->params = params;
+  }
   if (cache != nullptr && params.reduce == Reduce::max) {
     cache->arg_width = arguments.arg_width;
     cache->arg.reset(csr.n_dst * csr.relations * d * arguments.arg_width);

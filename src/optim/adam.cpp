@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
-#include <relweave/ops/detail/row_kernels.hpp>
+
+#include "step_kernels.hpp"
 
 namespace relweave::optim {
 
@@ -27,7 +29,8 @@ void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T
   auto const t = static_cast<double>(steps_);
   double const step = learning_rate / (1 - std::pow(config_.beta1, t));
   double const root_correction = std::sqrt(1 - std::pow(config_.beta2, t));
-  auto const& kernels = ops::detail::row_kernels<T>(ctx);
+  auto const& kernels =
+      with_isa(ctx, []<Isa isa>() -> StepKernels<T> const& { return step_kernels<isa, T>(); });
   parallel_for_blocks(ctx, values.size, task_elements, [&](std::int64_t begin, std::int64_t end) {
     kernels.adam(values.data + begin, gradients.data + begin, mean_.data() + begin,
                  square_.data() + begin, end - begin, static_cast<T>(config_.beta1),

@@ -229,11 +229,11 @@ TEST_CASE("relation_aggregate handles empty graphs, types without relations and 
           "[ops][relation_aggregate]") {
   auto grad_messages = Matrix<float>::from_rows({{1, 1}, {1, 1}});
   RelationCsrView<> const no_rows{.n_dst = 0, .relations = 3, .message_rows = 2};
-  relation_aggregate<float>({}, no_rows, grad_messages.view(), {}, {},
-                            MatrixView<float>{nullptr, 0, 2});
-  relation_aggregate_backward<float>(
-      {}, no_rows, MatrixView<float>{nullptr, 0, 2}, RelationAggregateCache<float>{.arg_width = 1},
-      MatrixView<float>{nullptr, 0, 2}, {}, grad_messages.view(), {});
+  MatrixView<float> const nothing{nullptr, 0, 2};
+  RelationAggregateCache<float> cache;
+  relation_aggregate<float>({}, no_rows, grad_messages.view(), {}, {}, nothing, &cache);
+  relation_aggregate_backward<float>({}, no_rows, nothing, cache, nothing, {}, grad_messages.view(),
+                                     {});
   CHECK(same_bits(grad_messages, Matrix<float>::zeros(2, 2)));
 
   auto const self = Matrix<float>::from_rows({{-1, 3}});
@@ -423,10 +423,59 @@ TEST_CASE("relation_aggregate_backward refuses a cache that is not the forward p
   r.cache.arg_width = 2;
   CHECK_THROWS_AS(backward(), ShapeError);
   r.cache = {};
-  CHECK_THROWS_AS(backward(), ShapeError);
+  CHECK_THROWS_AS(backward(), ConfigError);
+  CHECK_THROWS_WITH(
+      backward(),
+      "relation_aggregate_backward: cache: got no forward pass, expected that of a forward pass");
+  r = c.run({});
+  r.cache.params.activation = Activation::identity;
+  CHECK_THROWS_AS(backward(), ConfigError);
+  CHECK_THROWS_WITH(backward(),
+                    "relation_aggregate_backward: params: got others than the forward pass, "
+                    "expected those of the cache");
   r = c.run({});
   r.grad_messages.reset(5, 4);
   CHECK_THROWS_AS(backward(), ShapeError);
+}
+
+TEST_CASE("relation_aggregate_backward refuses the cache of a csr of the same shape",
+          "[ops][relation_aggregate]") {
+  auto const reduce = GENERATE(Reduce::max, Reduce::mean);
+  auto const rows = GENERATE(40, 1500);  // one part of the fingerprint, and several
+  AggregateCase<float> c({.n_dst = rows}, 4, {reduce});
+  auto r = c.run({});
+  auto const by_reference = c.run_reference();
+  auto const backward = [&] {
+    relation_aggregate_backward<float>({}, c.csr.view(), r.out.view(), r.cache, c.grad_out.view(),
+                                       c.params, r.grad_messages.view(), r.grad_self.view());
+  };
+  CHECK(by_reference.cache.csr_fingerprint == r.cache.csr_fingerprint);
+  OwnedCsr elsewhere = c.csr;  // other arrays with the same contents are the same csr
+  std::swap(c.csr, elsewhere);
+  CHECK_NOTHROW(backward());
+
+  auto& cols = c.csr.cols;
+  std::size_t const middle = cols.size() / 2;
+  for (std::size_t const e : {std::size_t{0}, middle, cols.size() - 1}) {
+    NodeId const col = cols[e];
+    cols[e] = col == 0 ? 1 : col - 1;
+    CHECK_THROWS_AS(backward(), GraphError);
+    cols[e] = col;
+  }
+  CHECK_THROWS_WITH((std::reverse(cols.begin(), cols.end()), backward()),
+                    "relation_aggregate_backward: cache: got that of another csr, expected that of "
+                    "this csr. Pass the cache of the forward pass with the same csr.");
+  std::reverse(cols.begin(), cols.end());
+
+  auto& offsets = c.csr.row_offsets;
+  auto const wide = std::adjacent_find(offsets.begin() + 1, offsets.end(),
+                                       [](EdgeOffset a, EdgeOffset b) { return b > a + 1; });
+  *wide += 1;  // the first edge of a row now belongs to the row before it
+  CHECK_THROWS_AS(backward(), GraphError);
+  *wide -= 1;
+  c.csr.message_rows += 1;
+  r.grad_messages.reset(c.csr.message_rows, 4);
+  CHECK_THROWS_AS(backward(), GraphError);
 }
 
 // ---- determinism

@@ -23,9 +23,9 @@ RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
 /// Shapes:      x (m, d); indices (m), values in [0, n), repeats allowed; out (n, d).
 /// Numerics:    sums in T, starting from what `out` holds.
 /// Aliasing:    out may not overlap x.
-/// Cost:        m d additions, 3 m d sizeof(T) bytes at most. Workspace: with m >= n, one tile of
-///              columns of out per thread where that fits a cache.
-/// Determinism: any_thread_count: tasks own columns of out.
+/// Cost:        m d additions, 3 m d sizeof(T) bytes at most; a counting sort of the indices so that
+///              each row of x is read once, whole. Workspace: 8 (m + min(m, n)) bytes.
+/// Determinism: any_thread_count: tasks own rows of out.
 /// Throws:      ShapeError when x is not (m, d); IndexError when an index is outside [0, n).
 template <Scalar T>
 RELWEAVE_API void scatter_rows(HostContext const& ctx, In<MatrixView<T const>> x,

@@ -38,4 +38,41 @@ void linear(In<MatrixView<T const>> x, In<MatrixView<T const>> weight, In<Vector
   }
 }
 
+/// linear_backward on one thread in obvious loops with a double accumulator.
+template <Scalar T>
+void linear_backward(In<MatrixView<T const>> x, In<MatrixView<T const>> weight,
+                     In<MatrixView<T const>> out, In<MatrixView<T const>> grad_out,
+                     LinearParams const& params, LinearGradients<T> const& gradients) {
+  auto const gradient = [&](std::int64_t i, std::int64_t j) {
+    bool const passes = params.activation == Activation::identity || out(i, j) > 0;
+    return passes ? static_cast<double>(grad_out(i, j)) : 0.0;
+  };
+  MatrixView<T> const grad_x = gradients.x;
+  for (std::int64_t i = 0; i < grad_x.rows; ++i) {
+    for (std::int64_t k = 0; k < grad_x.cols; ++k) {
+      double total = gradients.accumulate_x ? static_cast<double>(grad_x(i, k)) : 0.0;
+      for (std::int64_t j = 0; j < weight.cols; ++j) {
+        total += gradient(i, j) * static_cast<double>(weight(k, j));
+      }
+      grad_x(i, k) = static_cast<T>(total);
+    }
+  }
+  for (std::int64_t k = 0; k < gradients.weight.rows; ++k) {
+    for (std::int64_t j = 0; j < gradients.weight.cols; ++j) {
+      double total = gradients.weight(k, j);
+      for (std::int64_t i = 0; i < x.rows; ++i) {
+        total += static_cast<double>(x(i, k)) * gradient(i, j);
+      }
+      gradients.weight(k, j) = static_cast<T>(total);
+    }
+  }
+  for (std::int64_t j = 0; j < gradients.bias.size; ++j) {
+    double total = gradients.bias[j];
+    for (std::int64_t i = 0; i < x.rows; ++i) {
+      total += gradient(i, j);
+    }
+    gradients.bias[j] = static_cast<T>(total);
+  }
+}
+
 }  // namespace relweave::ops::reference

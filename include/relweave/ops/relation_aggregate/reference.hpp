@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <relweave/ops/relation_aggregate/arg.hpp>
+#include <relweave/ops/relation_aggregate/fingerprint.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
 namespace relweave::ops::reference {
@@ -59,6 +60,14 @@ void relation_aggregate(RelationCsrView<> const& csr, In<MatrixView<T const>> me
                         In<MatrixView<T const>> self, RelationAggregateParams const& params,
                         MatrixView<T> out, RelationAggregateCache<T>* cache = nullptr) {
   std::int64_t const d = out.cols;
+  if (cache != nullptr) {
+    std::uint64_t parts = 0;
+    for (std::int64_t part = 0; part < ops::detail::fingerprint_parts(csr); ++part) {
+      parts += ops::detail::fingerprint_part(csr, part);
+    }
+    cache->csr_fingerprint = ops::detail::fingerprint_of(csr, parts);
+    cache->params = params;
+  }
   bool const keep_arg = cache != nullptr && params.reduce == Reduce::max;
   if (keep_arg) {
     cache->arg_width = detail::arg_width_of(detail::largest_degree(csr));

@@ -16,6 +16,8 @@ struct RelationAggregateParams {
   Reduce reduce = Reduce::max;
   Activation activation = Activation::relu;
   bool l2_normalize = false;
+
+  bool operator==(RelationAggregateParams const&) const = default;
 };
 
 /// What the backward pass needs of the forward pass. Reused between calls: grows, never shrinks.
@@ -28,11 +30,16 @@ struct RelationAggregateCache {
   int arg_width = 0;
   /// With l2_normalize: the norm of each row before division, (n_dst).
   Buffer<T> norm;
+  /// Of which forward pass: a hash of the csr's sizes and contents (0: of none), and the
+  /// parameters.
+  std::uint64_t csr_fingerprint = 0;
+  RelationAggregateParams params;
 };
 
 /// Aggregate every destination's neighbours relation by relation, add its own term, and finish the
 /// layer: out[i] = post(self[i] + sum_r reduce_{e in row (i, r)} messages[cols[e]]), where post is
 /// the activation, then with l2_normalize the division by the row's L2 norm.
+///
 /// Shapes:      messages (csr.message_rows, d); self (n_dst, d), or empty for zeros; out (n_dst,
 /// d). Numerics:    accumulates in T, relation after relation; hub rows in chunks, merged in order.
 /// An
@@ -55,10 +62,11 @@ RELWEAVE_API void relation_aggregate(HostContext const& ctx, RelationCsrView<> c
                                      RelationAggregateParams const& params, MatrixView<T> out,
                                      RelationAggregateCache<T>* cache = nullptr);
 
-/// Gradients of relation_aggregate. g = grad_out through L2 norm and activation; grad_self = g;
-/// grad_messages[j] = sum of g[i] / (row's degree for mean, 1 otherwise) over the edges (i, r) <-
-/// j, for max over those whose slot won, feature by feature. Overwrites both. Shapes:      out,
-/// grad_out (n_dst, d), `out` and `cache` those of the forward pass with the same
+/// Gradients of relation_aggregate. With g = grad_out through L2 norm and activation:
+/// grad_self = g; grad_messages[j] = sum of g[i] / (row's degree for mean, 1 otherwise) over the
+/// edges (i, r) <- j, for max over those whose slot won, feature by feature. Overwrites both.
+///
+/// Shapes:      out, grad_out (n_dst, d), `out` and `cache` those of the forward pass with the same
 ///              csr and params; grad_messages (message_rows, d); grad_self (n_dst, d) or empty.
 /// Numerics:    relu passes where out > 0. A row of norm 0 gives no gradient. Sums in T, in the
 ///              order of i, then of relation and slot.
@@ -68,7 +76,9 @@ RELWEAVE_API void relation_aggregate(HostContext const& ctx, RelationCsrView<> c
 ///              per thread one tile of columns of one relation's message rows where that fits a
 ///              cache.
 /// Determinism: any_thread_count: tasks own columns of disjoint message rows.
-/// Throws:      as the forward pass, and ShapeError when the cache is not of its shape.
+/// Throws:      as the forward pass; ConfigError when the cache is of no forward pass, or of one
+///              with other params; GraphError when it is of another csr, whose contents differ;
+///              ShapeError when it is of another d.
 template <Scalar T>
 RELWEAVE_API void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const& csr,
                                               In<MatrixView<T const>> out,

@@ -1,0 +1,62 @@
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <string>
+
+#include <relweave/ops/top_k/reference.hpp>
+#include <relweave/ops/top_k/top_k.hpp>
+
+#include <workloads.hpp>
+
+using namespace relweave;
+using namespace relweave::ops;
+
+namespace {
+
+/// `rows` queries over a catalogue: a block that an index ranks at a time, the whole of X-Wines,
+/// and one query over a million items.
+struct Size {
+  char const* name;
+  std::int64_t rows, items, k;
+};
+
+constexpr Size sizes[] = {{"index_block", 256, 4'096, 10},
+                          {"index_block.k100", 256, 4'096, 100},
+                          {"small_catalogue", 4'096, 1'007, 10},
+                          {"one_query", 1, 1'000'000, 10}};
+
+void run(benchmark::State& state, Size const& s) {
+  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  auto const scores = bench::make_matrix<float>(s.rows, s.items, 2);
+  Matrix<NodeId> indices(s.rows, s.k), expected_indices(s.rows, s.k);
+  Matrix<float> values(s.rows, s.k), expected_values(s.rows, s.k);
+  reference::top_k<float>(scores.view(), expected_indices.view(), expected_values.view());
+  top_k<float>(ctx, scores.view(), indices.view(), values.view());
+  if (!std::equal(indices.data(), indices.data() + s.rows * s.k, expected_indices.data()) ||
+      !std::equal(values.data(), values.data() + s.rows * s.k, expected_values.data())) {
+    state.SkipWithError("differs from the reference");
+    return;
+  }
+  for (auto _ : state) {
+    top_k<float>(ctx, scores.view(), indices.view(), values.view());
+  }
+  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
+  auto const looked_at = static_cast<double>(s.rows * s.items);
+  state.counters["scores/s"] = benchmark::Counter(looked_at, rate);
+  state.counters["bytes/s"] = benchmark::Counter(looked_at * sizeof(float), rate);
+}
+
+[[maybe_unused]] bool const registered = [] {
+  for (Size const& s : sizes) {
+    std::string const name = std::string("top_k/cpu/float/") + s.name;
+    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run(state, s); })
+        ->ArgName("threads")
+        ->Arg(1)
+        ->Arg(2)
+        ->UseRealTime()
+        ->Unit(benchmark::kMicrosecond);
+  }
+  return true;
+}();
+
+}  // namespace
