@@ -1,7 +1,10 @@
 #include <relweave/metrics/ranking.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <functional>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -17,6 +20,12 @@ constexpr float hidden = -std::numeric_limits<float>::infinity();
 
 // Users of one task. A user costs as many comparisons as there are items, times relevant items.
 constexpr std::int64_t users_per_task = 8;
+
+void expect_k(std::string_view function, std::int64_t k) {
+  if (k < 1) {
+    raise<ConfigError>(function, "k", std::to_string(k), "at least 1");
+  }
+}
 
 void expect_offsets(std::string_view function, std::string_view argument,
                     VectorView<std::int64_t const> offsets, std::int64_t end) {
@@ -114,9 +123,7 @@ void ranks(HostContext const& ctx, MatrixView<float const> scores, ItemLists con
 RankingMetrics ranking_metrics(VectorView<std::int64_t const> offsets,
                                VectorView<std::int64_t const> ranks, std::int64_t k) {
   constexpr std::string_view here = "ranking_metrics";
-  if (k < 1) {
-    raise<ConfigError>(here, "k", std::to_string(k), "at least 1");
-  }
+  expect_k(here, k);
   expect_offsets(here, "offsets", offsets, ranks.size);
   for (std::int64_t const rank : ranks) {
     if (rank < 0) {
@@ -173,18 +180,35 @@ RankingMeans mean_over(RankingMetrics const& metrics, VectorView<std::uint8_t co
   return result;
 }
 
-void mark_listed(MatrixView<NodeId const> lists, VectorView<std::uint8_t> listed) {
-  for (std::int64_t u = 0; u < lists.rows; ++u) {
-    for (NodeId const item : lists.row(u)) {
-      if (item < -1 || item >= listed.size) {
-        raise<IndexError>("mark_listed", "lists", std::to_string(item),
-                          "values in [-1, " + std::to_string(listed.size) + ")");
+void mark_listed(HostContext const& ctx, MatrixView<float const> scores, std::int64_t k,
+                 VectorView<std::uint8_t> listed) {
+  constexpr std::string_view here = "mark_listed";
+  expect_k(here, k);
+  expect_size(here, "listed", listed, scores.cols);
+  parallel_for_blocks(ctx, scores.rows, users_per_task, [&](std::int64_t begin, std::int64_t end) {
+    auto const mark = [&](std::int64_t item) {  // every task writes the same value
+      std::atomic_ref(listed[item]).store(1, std::memory_order_relaxed);
+    };
+    std::vector<float> shown;
+    for (std::int64_t u = begin; u < end; ++u) {
+      auto const row = scores.row(u);
+      shown.clear();
+      std::copy_if(row.begin(), row.end(), std::back_inserter(shown),
+                   [](float s) { return s > hidden; });
+      float last = hidden;  // the score at place k; all that is shown is above, if less than k are
+      std::int64_t ties = 0;
+      if (std::ssize(shown) > k) {
+        std::nth_element(shown.begin(), shown.begin() + (k - 1), shown.end(), std::greater{});
+        last = shown[static_cast<std::size_t>(k - 1)];
+        ties = k - std::count_if(row.begin(), row.end(), [&](float s) { return s > last; });
       }
-      if (item >= 0) {
-        listed[item] = 1;
+      for (std::int64_t i = 0; i < row.size; ++i) {
+        if (row[i] > last || (row[i] == last && ties-- > 0)) {
+          mark(i);
+        }
       }
     }
-  }
+  });
 }
 
 double coverage(VectorView<std::uint8_t const> listed) {

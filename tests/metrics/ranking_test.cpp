@@ -123,16 +123,52 @@ TEST_CASE("means are over the slice and the users with relevant items", "[metric
   CHECK(none.users == 0);
 }
 
-TEST_CASE("coverage counts items that are listed for somebody", "[metrics]") {
-  Items const lists{3, 1, 1, -1};
-  std::vector<std::uint8_t> listed(5, 0);
-  VectorView<std::uint8_t> const view{listed.data(), 5};
+TEST_CASE("coverage counts items that are among the first k of somebody", "[metrics]") {
+  // user 0: 1 and 3 of the tie for the second place; user 1: one item is shown at all
+  auto const scores =
+      Matrix<float>::from_rows({{1, 9, 0, 3, 3, 3}, {hidden, hidden, 2, hidden, hidden, hidden}});
+  auto const mark = [&](std::int64_t k) {
+    std::vector<std::uint8_t> listed(6, 0);
+    mark_listed(HostContext{}, scores.view(), k, {listed.data(), 6});
+    return listed;
+  };
 
-  mark_listed({lists.data(), 2, 2}, view);
+  auto const listed = mark(2);
 
-  CHECK(listed == std::vector<std::uint8_t>{0, 1, 0, 1, 0});
-  CHECK(coverage(view) == 0.4);
+  CHECK(listed == std::vector<std::uint8_t>{0, 1, 1, 1, 0, 0});
+  CHECK(coverage({listed.data(), 6}) == 0.5);
+  CHECK(mark(1) == std::vector<std::uint8_t>{0, 1, 1, 0, 0, 0});
+  CHECK(mark(3) == std::vector<std::uint8_t>{0, 1, 1, 1, 1, 0});
+  CHECK(mark(100) == std::vector<std::uint8_t>(6, 1));
   CHECK(coverage({}) == 0);
+}
+
+TEST_CASE("an item is listed exactly if its rank is below k for somebody", "[metrics]") {
+  std::int64_t const users = 20, items = 300, k = 7;
+  auto scores = test::random_matrix<float>(users, items, 2);
+  for (std::int64_t c = 0; c < users * items; ++c) {
+    scores.data()[c] = std::round(scores.data()[c] * 10);
+  }
+  Longs offsets(static_cast<std::size_t>(users) + 1);
+  Items all;
+  for (std::int64_t u = 0; u < users; ++u) {
+    for (NodeId i = 0; i < items; ++i) {
+      all.push_back(i);
+    }
+    offsets[static_cast<std::size_t>(u) + 1] = (u + 1) * items;
+  }
+  auto const rank = ranked(scores.view(), offsets, all);
+  std::vector<std::uint8_t> expected(static_cast<std::size_t>(items), 0);
+  for (std::size_t e = 0; e < all.size(); ++e) {
+    if (rank[e] < k) {
+      expected[static_cast<std::size_t>(all[e])] = 1;
+    }
+  }
+  std::vector<std::uint8_t> listed(expected.size(), 0);
+
+  mark_listed(HostContext{.threads = 3}, scores.view(), k, {listed.data(), items});
+
+  CHECK(listed == expected);
 }
 
 TEST_CASE("metrics refuse bad input", "[metrics]") {
@@ -140,7 +176,6 @@ TEST_CASE("metrics refuse bad input", "[metrics]") {
   auto const scores = Matrix<float>::from_rows({{1, 2, hidden}});
   auto const bad = Matrix<float>::from_rows({{1, nan, 3}});
   auto const endless = Matrix<float>::from_rows({{1, -hidden, 3}});
-  Items const outside{5};
   std::vector<std::uint8_t> listed(5, 0);
 
   CHECK_THROWS_WITH(ranked(scores.view(), {0, 1}, {2}), Catch::Contains("not excluded"));
@@ -154,5 +189,6 @@ TEST_CASE("metrics refuse bad input", "[metrics]") {
   CHECK_THROWS_AS(metrics_of({0, 1}, {-1}, 2), ConfigError);
   CHECK_THROWS_AS(metrics_of({0, 2, 1}, {0}, 2), ShapeError);
   CHECK_THROWS_AS(mean_over(RankingMetrics(3), {listed.data(), 5}), ShapeError);
-  CHECK_THROWS_AS(mark_listed({outside.data(), 1, 1}, {listed.data(), 5}), IndexError);
+  CHECK_THROWS_AS(mark_listed(HostContext{}, scores.view(), 2, {listed.data(), 5}), ShapeError);
+  CHECK_THROWS_AS(mark_listed(HostContext{}, scores.view(), 0, {listed.data(), 3}), ConfigError);
 }

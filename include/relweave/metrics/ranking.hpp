@@ -66,9 +66,11 @@ struct RankingMeans {
 RELWEAVE_API RankingMeans mean_over(RankingMetrics const& metrics,
                                     VectorView<std::uint8_t const> mask = {});
 
-/// Sets listed[i] to 1 for the items that occur in lists (users, k) as `Recommender::recommend` and
-/// `ops::top_k` leave them: places without an item hold -1. Throws IndexError for other items.
-RELWEAVE_API void mark_listed(MatrixView<NodeId const> lists, VectorView<std::uint8_t> listed);
+/// Sets listed[i] to 1 for the items among the first k of some user's ranking, in the order that
+/// `ranks` counts in; other entries stay as they are. scores (users, items), listed (items).
+/// Throws ShapeError for another length, ConfigError for k below 1.
+RELWEAVE_API void mark_listed(HostContext const& ctx, MatrixView<float const> scores,
+                              std::int64_t k, VectorView<std::uint8_t> listed);
 
 /// Share of the catalogue that is listed; 0 for an empty one.
 RELWEAVE_API double coverage(VectorView<std::uint8_t const> listed);
