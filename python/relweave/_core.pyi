@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -327,6 +328,22 @@ class _Losses:
     ) -> tuple[float, NDArray[Any]]: ...
 
 loss: _Losses
+
+class _Metrics:
+    @staticmethod
+    def exclude(scores: Floats, offsets: Longs, items: Ints) -> None: ...
+    @staticmethod
+    def ranks(
+        scores: Floats, offsets: Longs, items: Ints, *, groups: Ints = ..., threads: int = 0
+    ) -> Longs: ...
+    @staticmethod
+    def ranking_metrics(
+        offsets: Longs, ranks: Longs, *, k: int
+    ) -> tuple[Doubles, Doubles, Doubles, Doubles]: ...
+    @staticmethod
+    def mark_listed(scores: Floats, *, k: int, listed: Bytes, threads: int = 0) -> None: ...
+
+metrics: _Metrics
 
 class ExactIndex:
     def __init__(

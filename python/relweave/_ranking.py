@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import _core
 from ._frames import Array
 from ._ids import Codes
 from .errors import ConfigError, ShapeError, describe
@@ -51,31 +52,29 @@ def rank_pairs(
 ) -> Ranks:
     """Score users block by block and rank their relevant items; ties go to the lower item."""
     n_items = len(types)
-    columns = [np.flatnonzero(types == t) for t in range(int(types.max()) + 1)]
-    cold_columns = np.flatnonzero(cold_items)
-    rank, type_rank = np.empty(len(pairs.row), np.int64), np.empty(len(pairs.row), np.int64)
-    cold_rank = np.full(len(pairs.row), -1, dtype=np.int64)
-    listed = np.zeros((2, n_items), dtype=bool)
+    ends = np.searchsorted(pairs.row, np.arange(len(user_ids) + 1))
+    items = pairs.item.astype(np.int32)
+    groups = (np.empty(0, np.int32), types.astype(np.int32), cold_items.astype(np.int32))
+    ranks = tuple(np.empty(len(items), np.int64) for _ in groups)
+    listed = np.zeros((2, n_items), dtype=np.uint8)
     for start in range(0, len(user_ids), block):
         users = user_ids[start : start + block]
         scores = _block_scores(model, users, n_items)
-        for group in (0, 1):
-            rows = warm[start : start + block] == group
-            listed[group] |= _top(scores[rows], k).any(axis=0)
-        mine = slice(*np.searchsorted(pairs.row, [start, start + len(users)]))
-        row, item = pairs.row[mine] - start, pairs.item[mine]
-        rank[mine] = _rank(scores, row, item, np.arange(n_items))
-        for t, members in enumerate(columns):
-            of_type = np.flatnonzero(types[item] == t)
-            type_rank[mine][of_type] = _rank(scores, row[of_type], item[of_type], members)
-        cold = np.flatnonzero(cold_items[item] & warm[pairs.row[mine]])
-        cold_rank[mine][cold] = _rank(scores, row[cold], item[cold], cold_columns)
-    return Ranks(rank, type_rank, cold_rank, listed)
+        mine = slice(ends[start], ends[start + len(users)])
+        offsets = ends[start : start + len(users) + 1] - ends[start]
+        for rank, group in zip(ranks, groups, strict=True):
+            rank[mine] = _core.metrics.ranks(scores, offsets, items[mine], groups=group)
+        for kind in (0, 1):
+            rows = scores[warm[start : start + block] == kind]
+            _core.metrics.mark_listed(rows, k=k, listed=listed[kind])
+    rank, type_rank, cold_rank = ranks
+    cold_rank[~(cold_items[items] & warm[pairs.row])] = -1
+    return Ranks(rank, type_rank, cold_rank, listed.astype(bool))
 
 
 def _block_scores(model: Any, users: Array, n_items: int) -> NDArray[np.float32]:
     """Return scores with the seen items at -infinity."""
-    scores = np.array(model.score_users(users), dtype=np.float32)
+    scores = np.array(model.score_users(users), dtype=np.float32, order="C")
     if scores.shape != (len(users), n_items):
         raise ShapeError(
             describe(
@@ -87,30 +86,5 @@ def _block_scores(model: Any, users: Array, n_items: int) -> NDArray[np.float32]
             describe("evaluate", "score_users", "scores that are not finite", "finite scores")
         )
     offsets, seen = model.seen(users)
-    scores[np.repeat(np.arange(len(users)), np.diff(offsets)), seen] = -np.inf
+    _core.metrics.exclude(scores, offsets.astype(np.int64), seen.astype(np.int32))
     return scores
-
-
-def _rank(scores: NDArray[np.float32], row: Ints, item: Ints, members: Ints) -> Ints:
-    """Return the rank of every pair's item among `members` (ascending items)."""
-    result = np.empty(len(row), dtype=np.int64)
-    step = max(1, 8_000_000 // max(1, len(members)))
-    for start in range(0, len(row), step):
-        r, i = row[start : start + step], item[start : start + step]
-        own = scores[r, i][:, None]
-        others = scores[np.ix_(r, members)] if len(members) < scores.shape[1] else scores[r]
-        before = (others > own) | ((others == own) & (members[None] < i[:, None]))
-        result[start : start + step] = before.sum(axis=1)
-    return result
-
-
-def _top(scores: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
-    """Return which items are among the first k of each row; ties go to the lower item."""
-    unseen = ~np.isneginf(scores)
-    if k >= scores.shape[1] or len(scores) == 0:
-        return unseen
-    threshold = np.partition(scores, -k, axis=1)[:, -k][:, None]
-    above, ties = scores > threshold, scores == threshold
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen: NDArray[np.bool_] = above | (ties & (np.cumsum(ties, axis=1) <= room))
-    return chosen & unseen

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _html
+from . import _core, _html
 from ._frames import Array
 from ._ids import Codes, IdIndex
 from ._ranking import Pairs, Ranks, rank_pairs
@@ -22,7 +22,8 @@ __all__ = ["Comparison", "Report", "Scorer", "compare", "evaluate"]
 
 Values = NDArray[np.float64]
 
-METRICS = ("hr", "recall", "ndcg", "mrr", "coverage")
+_BY_USER = ("hr", "recall", "ndcg", "mrr")
+METRICS = (*_BY_USER, "coverage")
 _TIERS = (("head_items", 0.0, 0.1), ("middle_items", 0.1, 0.5), ("tail_items", 0.5, 1.0))
 
 
@@ -196,16 +197,19 @@ def evaluate(
         k,
         max(1, block_elements // n_items),
     )
-    values = _per_user(pairs, ranks, k)
+    values = _values(pairs.row, ranks.rank, k)
     slices = _user_slices(values, ranks, warm)
     user_types = _user_types(offsets, seen, model.item_types_, n_types)[users]
-    slices.update(_type_slices(pairs, ranks, model.item_types_, user_types, warm, k))
+    type_slices, types = _type_slices(
+        pairs, ranks, model.item_types_, model.type_names_, user_types, warm, k
+    )
+    slices.update(type_slices)
     slices.update(_item_slices(pairs, ranks, counts, warm, k))
     return Report(
         name=name or type(model).__name__,
         k=k,
         slices=slices,
-        types=_per_type(pairs, ranks, model.item_types_, model.type_names_, k),
+        types=types,
         user_ids=test.users[users],
         values=values,
         warm=warm,
@@ -214,27 +218,17 @@ def evaluate(
     )
 
 
-def _per_user(pairs: Pairs, ranks: Ranks, k: int) -> dict[str, Values]:
-    n = pairs.n_rows
-    hit = ranks.rank < k
-    relevant = np.bincount(pairs.row, minlength=n)
-    hits = np.bincount(pairs.row, weights=hit, minlength=n)
-    gain = np.bincount(pairs.row, weights=hit / np.log2(ranks.rank + 2), minlength=n)
-    ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
-    best = _best(pairs.row, ranks.rank, n)
-    return {
-        "hr": (hits > 0).astype(np.float64),
-        "recall": hits / relevant,
-        "ndcg": gain / ideal[np.minimum(relevant, k) - 1],
-        "mrr": 1 / (best + 1),
-    }
+def _values(group: NDArray[np.int64], rank: NDArray[np.int64], k: int) -> dict[str, Values]:
+    """Return the metrics of every group of ranks; groups are numbered from 0."""
+    order = np.argsort(group, kind="stable")
+    offsets = np.searchsorted(group[order], np.arange(group.max() + 2))
+    values = _core.metrics.ranking_metrics(offsets, rank[order], k=k)
+    return dict(zip(_BY_USER, values, strict=True))
 
 
-def _best(group: NDArray[np.int64], rank: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Return the smallest rank of every group."""
-    best = np.full(n, np.iinfo(np.int64).max - 1)
-    np.minimum.at(best, group, rank)
-    return best
+def _hr_mrr(values: Mapping[str, Values], mask: NDArray[np.bool_]) -> dict[str, float]:
+    means = {metric: float(values[metric][mask].mean()) for metric in ("hr", "mrr")}
+    return {"n": int(mask.sum()), **means}
 
 
 def _user_slices(
@@ -262,43 +256,31 @@ def _user_types(
     return touched
 
 
-def _type_pairs(pairs: Pairs, ranks: Ranks, types: Codes) -> tuple[Array, Array, Array]:
-    """Return user row, type and best rank inside the type, once per pair of user and type."""
-    n_types = int(types.max()) + 1
-    groups, group = np.unique(pairs.row * n_types + types[pairs.item], return_inverse=True)
-    return groups // n_types, groups % n_types, _best(group, ranks.type_rank, len(groups))
-
-
 def _type_slices(
     pairs: Pairs,
     ranks: Ranks,
     types: Codes,
+    names: Sequence[str],
     touched: NDArray[np.bool_],
     warm: NDArray[np.bool_],
     k: int,
-) -> dict[str, dict[str, float]]:
-    row, kind, best = _type_pairs(pairs, ranks, types)
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Return slices of pairs of user and type, ranked inside the type; and each type's own."""
+    groups, group = np.unique(pairs.row * len(names) + types[pairs.item], return_inverse=True)
+    row, kind = groups // len(names), groups % len(names)
+    values = _values(group, ranks.type_rank, k)
     same = touched[row, kind]
-    return {
-        name: _hr_mrr(best[mask], k)
-        for name, mask in (
-            ("same_type", same),
-            ("cross_type", ~same & warm[row]),
-            ("cold_type", ~warm[row]),
-        )
-        if mask.any()
+    masks = {
+        "same_type": same,
+        "cross_type": ~same & warm[row],
+        "cold_type": ~warm[row],
     }
-
-
-def _per_type(
-    pairs: Pairs, ranks: Ranks, types: Codes, names: Sequence[str], k: int
-) -> dict[str, dict[str, float]]:
-    _, kind, best = _type_pairs(pairs, ranks, types)
-    return {name: _hr_mrr(best[kind == t], k) for t, name in enumerate(names) if (kind == t).any()}
-
-
-def _hr_mrr(best: Array, k: int) -> dict[str, float]:
-    return {"n": len(best), "hr": float((best < k).mean()), "mrr": float((1 / (best + 1)).mean())}
+    per_type = {name: kind == t for t, name in enumerate(names)}
+    slices, own = (
+        {name: _hr_mrr(values, mask) for name, mask in part.items() if mask.any()}
+        for part in (masks, per_type)
+    )
+    return slices, own
 
 
 def _item_slices(
@@ -321,8 +303,8 @@ def _item_slices(
     among = ranks.cold_rank >= 0
     if among.any():
         rows, group = np.unique(pairs.row[among], return_inverse=True)
-        best = _best(group, ranks.cold_rank[among], len(rows))
-        result["cold_items_only"] = _hr_mrr(best, k)
+        values = _values(group, ranks.cold_rank[among], k)
+        result["cold_items_only"] = _hr_mrr(values, np.ones(len(rows), dtype=bool))
     return result
 
 
@@ -423,7 +405,7 @@ def compare(
     for argument, value, known in (
         ("reference", reference, names),
         ("slice", slice, ["warm", "all", "cold"]),
-        ("metric", metric, ["hr", "recall", "ndcg", "mrr"]),
+        ("metric", metric, list(_BY_USER)),
     ):
         if value not in known:
             raise ConfigError(describe(here, argument, repr(value), f"one of {', '.join(known)}"))

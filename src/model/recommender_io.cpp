@@ -134,7 +134,9 @@ void Recommender::save(std::filesystem::path const& directory) const {
     added_types.push_back(index(type));
   }
   tensors.add("added.types", VectorView<std::int32_t const>(added_types.data(), added));
-  tensors.add("added.tower_vectors", index_->vectors().row_slice(index_->size() - added, added));
+  Matrix<float> added_vectors(added, index_->dimension());
+  index_->copy_vectors(index_->size() - added, added_vectors.view());
+  tensors.add("added.tower_vectors", std::as_const(added_vectors).view());
   writer.commit(directory);
 }
 

@@ -179,8 +179,7 @@ void Recommender::similar_items(HostContext const& ctx, VectorView<NodeId const>
   Matrix<float> queries(items.size, general_vectors_.cols());
   std::vector<std::int64_t> offsets{0};  // every item excludes itself
   for (std::int64_t i = 0; i < items.size; ++i) {
-    std::copy_n(general_index_->vectors().row_data(items[i]), queries.cols(),
-                queries.view().row_data(i));
+    general_index_->copy_vectors(items[i], queries.view().row_slice(i, 1));
     offsets.push_back(i + 1);
   }
   general_index_->search(

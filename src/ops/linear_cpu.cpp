@@ -3,6 +3,7 @@
 #include <Eigen/Core>
 
 #include <relweave/ops/detail/dense_product.hpp>
+#include <relweave/ops/linear/cpu.hpp>
 
 namespace relweave::ops::detail::RELWEAVE_ISA_NAMESPACE {
 
@@ -15,8 +16,9 @@ using Input = Eigen::Map<RowMajor<T> const, 0, Eigen::OuterStride<>>;
 template <typename T>
 using Output = Eigen::Map<RowMajor<T>, 0, Eigen::OuterStride<>>;
 
+/// Products with a transposed side, which only gradients have: Eigen's.
 template <typename T>
-void dense_product(DenseProduct<T> const& p) {
+void transposed_product(DenseProduct<T> const& p) {
   Input<T> const a(p.a, p.a_transposed ? p.k : p.m, p.a_transposed ? p.m : p.k,
                    Eigen::OuterStride<>(p.a_stride));
   Input<T> const b(p.b, p.b_transposed ? p.n : p.k, p.b_transposed ? p.k : p.n,
@@ -29,10 +31,17 @@ void dense_product(DenseProduct<T> const& p) {
     c.noalias() += a.transpose() * b.transpose();
   } else if (p.a_transposed) {
     c.noalias() += a.transpose() * b;
-  } else if (p.b_transposed) {
-    c.noalias() += a * b.transpose();
   } else {
-    c.noalias() += a * b;
+    c.noalias() += a * b.transpose();
+  }
+}
+
+template <typename T>
+void dense_product(DenseProduct<T> const& p) {
+  if (p.a_transposed || p.b_transposed) {
+    transposed_product(p);
+  } else {
+    cpu::row_product(p);
   }
   if (p.bias != nullptr || p.relu) {
     for (std::int64_t r = 0; r < p.m; ++r) {

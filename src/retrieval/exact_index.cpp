@@ -14,10 +14,13 @@ namespace relweave::retrieval {
 
 namespace {
 
-// A block of scores (256 queries x 4,096 items) is 4 MB: it stays in the L2 and L3 caches between
-// the product that writes it and the selection that reads it.
+// A block of scores (256 queries x 42 panels of items) is 4 MB: it stays in the L2 and L3 caches
+// between the product that writes it and the selection that reads it.
 constexpr std::int64_t block_queries = 256;
-constexpr std::int64_t block_items = 4096;
+constexpr std::int64_t block_panels = 42;
+
+// Multiply-adds that are worth handing to another thread.
+constexpr std::int64_t task_work = 1 << 18;
 
 constexpr float nothing = -std::numeric_limits<float>::infinity();
 
@@ -57,9 +60,15 @@ void ExactIndex::add(MatrixView<float const> vectors, VectorView<NodeTypeId cons
     raise<IndexError>(here, "vectors", std::to_string(size_ + vectors.rows) + " items",
                       "at most " + std::to_string(std::numeric_limits<NodeId>::max()));
   }
+  std::int64_t const panels = (size_ + vectors.rows + panel_items - 1) / panel_items;
+  panels_.resize(static_cast<std::size_t>(panels * panel_items * dimension_));
   for (std::int64_t r = 0; r < vectors.rows; ++r) {
-    auto const row = vectors.row(r);
-    vectors_.insert(vectors_.end(), row.begin(), row.end());
+    std::int64_t const item = size_ + r;
+    float* const column =
+        panels_.data() + item / panel_items * panel_items * dimension_ + item % panel_items;
+    for (std::int64_t f = 0; f < dimension_; ++f) {
+      column[f * panel_items] = vectors(r, f);
+    }
   }
   types_.insert(types_.end(), types.begin(), types.end());
   size_ += vectors.rows;
@@ -75,19 +84,75 @@ void ExactIndex::check_queries(std::string_view function, MatrixView<float const
   expect_finite(function, "queries", queries);
 }
 
+MatrixView<float const> ExactIndex::panel(std::int64_t number) const {
+  return {panels_.data() + number * panel_items * dimension_, dimension_, panel_items};
+}
+
+void ExactIndex::copy_vectors(std::int64_t first, MatrixView<float> out) const {
+  constexpr std::string_view here = "ExactIndex.copy_vectors";
+  expect_shape(here, "out", out, out.rows, dimension_);
+  if (first < 0 || first + out.rows > size_) {
+    raise<IndexError>(here, "first",
+                      std::to_string(first) + " and " + std::to_string(out.rows) + " rows",
+                      "items in [0, " + std::to_string(size_) + ")");
+  }
+  for (std::int64_t r = 0; r < out.rows; ++r) {
+    auto const from = panel((first + r) / panel_items);
+    for (std::int64_t f = 0; f < dimension_; ++f) {
+      out(r, f) = from(f, (first + r) % panel_items);
+    }
+  }
+}
+
+void ExactIndex::score_panels(HostContext const& ctx, MatrixView<float const> queries,
+                              std::int64_t first, std::span<float const> bias,
+                              MatrixView<float> out) const {
+  std::int64_t const panels = (out.cols + panel_items - 1) / panel_items;
+  std::int64_t const work = std::max<std::int64_t>(1, queries.rows * panel_items * dimension_);
+  std::int64_t const grain = (task_work + work - 1) / work;
+  parallel_for_blocks(ctx, panels, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t p = begin; p < end; ++p) {
+      std::int64_t const item = p * panel_items;
+      std::int64_t const items = std::min(panel_items, out.cols - item);
+      auto const part = out.col_slice(item, items);
+      ops::matmul<float>(ctx, queries, panel(first + p).col_slice(0, items), {}, part);
+      float const* const add = bias.data() + first * panel_items + item;
+      for (std::int64_t q = 0; q < part.rows; ++q) {
+        float* const row = part.row_data(q);
+        for (std::int64_t i = 0; i < items; ++i) {
+          row[i] += add[i];
+        }
+      }
+    }
+  });
+}
+
 void ExactIndex::scores(HostContext const& ctx, MatrixView<float const> queries,
                         MatrixView<float> out) const {
   check_queries("ExactIndex.scores", queries);
   expect_shape("ExactIndex.scores", "out", out, queries.rows, size_);
-  ops::matmul<float>(ctx, queries, vectors(), {.b = ops::Transpose::yes}, out);
-  parallel_for_blocks(ctx, out.rows, 64, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t q = begin; q < end; ++q) {
-      float* const row = out.row_data(q);
-      for (std::int64_t i = 0; i < size_; ++i) {
-        row[i] += bias_[static_cast<std::size_t>(i)];
+  score_panels(ctx, queries, 0, bias_, out);
+}
+
+std::vector<float> ExactIndex::filtered_bias(SearchOptions const& options) const {
+  std::vector<float> bias = bias_;
+  if (!options.allowed_types.empty()) {
+    for (std::size_t i = 0; i < bias.size(); ++i) {
+      auto const type = types_.empty() ? NodeTypeId{0} : types_[i];
+      if (std::find(options.allowed_types.begin(), options.allowed_types.end(), type) ==
+          options.allowed_types.end()) {
+        bias[i] = nothing;
       }
     }
-  });
+  }
+  if (!options.allowed_items.empty()) {
+    std::vector<float> allowed(bias.size(), nothing);
+    for (NodeId const item : options.allowed_items) {
+      allowed[static_cast<std::size_t>(item)] = bias[static_cast<std::size_t>(item)];
+    }
+    bias = std::move(allowed);
+  }
+  return bias;
 }
 
 void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries, std::int64_t k,
@@ -111,23 +176,11 @@ void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries,
       size_);
 
   // What every query may see, as a bias: -infinity takes an item out.
-  std::vector<float> bias = bias_;
-  if (!options.allowed_types.empty()) {
-    for (std::size_t i = 0; i < bias.size(); ++i) {
-      auto const type = types_.empty() ? NodeTypeId{0} : types_[i];
-      if (std::find(options.allowed_types.begin(), options.allowed_types.end(), type) ==
-          options.allowed_types.end()) {
-        bias[i] = nothing;
-      }
-    }
+  std::vector<float> filtered;
+  if (!options.allowed_types.empty() || !options.allowed_items.empty()) {
+    filtered = filtered_bias(options);
   }
-  if (!options.allowed_items.empty()) {
-    std::vector<float> allowed(bias.size(), nothing);
-    for (NodeId const item : options.allowed_items) {
-      allowed[static_cast<std::size_t>(item)] = bias[static_cast<std::size_t>(item)];
-    }
-    bias = std::move(allowed);
-  }
+  std::span<float const> const bias = filtered.empty() ? bias_ : filtered;
 
   std::int64_t const query_blocks = (queries.rows + block_queries - 1) / block_queries;
   // Threads share the blocks of queries; a single block shares the products inside it instead.
@@ -139,6 +192,7 @@ void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries,
       own.workspace = nullptr;  // the thread's own
     }
     Workspace::Scope scratch(scratch_of(own));
+    std::int64_t const block_items = block_panels * panel_items;
     auto const block = scratch.matrix<float>(rows, std::min(block_items, size_));
     std::vector<std::int64_t> next;  // per query: its first exclusion not yet passed
     std::vector<NodeId> excluded;
@@ -162,22 +216,14 @@ void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries,
     for (std::int64_t i0 = 0; i0 < size_; i0 += block_items) {
       std::int64_t const items = std::min(block_items, size_ - i0);
       auto const part = block.col_slice(0, items);
-      ops::matmul<float>(own, queries.row_slice(q0, rows), vectors().row_slice(i0, items),
-                         {.b = ops::Transpose::yes}, part);
-      for (std::int64_t r = 0; r < rows; ++r) {
+      score_panels(own, queries.row_slice(q0, rows), i0 / panel_items, bias, part);
+      for (std::int64_t r = 0; excludes && r < rows; ++r) {
         float* const row = part.row_data(r);
-        float const* const add = bias.data() + i0;
-        for (std::int64_t i = 0; i < items; ++i) {
-          row[i] += add[i];
-        }
-        if (excludes) {
-          auto const u = static_cast<std::size_t>(r);
-          auto& at = next[u];
-          for (;
-               at < excluded_offsets[u + 1] && excluded[static_cast<std::size_t>(at)] < i0 + items;
-               ++at) {
-            row[excluded[static_cast<std::size_t>(at)] - i0] = nothing;
-          }
+        auto const u = static_cast<std::size_t>(r);
+        auto& at = next[u];
+        for (; at < excluded_offsets[u + 1] && excluded[static_cast<std::size_t>(at)] < i0 + items;
+             ++at) {
+          row[excluded[static_cast<std::size_t>(at)] - i0] = nothing;
         }
       }
       ops::top_k_merge<float>(own, part, static_cast<NodeId>(i0), out_indices, out_scores);

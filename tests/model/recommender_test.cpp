@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <string>
 #include <thread>
@@ -146,33 +147,77 @@ TEST_CASE("filters keep item types, allowed items and unseen items", "[model][re
   CHECK(only_allowed.items.view()(0, 2) == -1);
 }
 
-TEST_CASE("a fresh history is served like a stored one, from many threads",
-          "[model][recommender]") {
+TEST_CASE("an answer does not depend on who else is in the call", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  auto const model = trained(log);
+  std::vector<NodeId> users(150);
+  std::iota(users.begin(), users.end(), NodeId{0});
+  auto const together = ask(model, users, {.k = 10});
+  Matrix<float> scores(150, item_count);
+  model.score_users(HostContext{}, {users.data(), 150}, scores.view());
+
+  for (std::size_t const size : {1U, 2U, 7U, 100U}) {
+    for (std::size_t begin = 0; begin + size <= users.size(); begin += size) {
+      std::vector<NodeId> const part(users.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     users.begin() + static_cast<std::ptrdiff_t>(begin + size));
+      auto const answer = ask(model, part, {.k = 10});
+      auto const n = static_cast<std::int64_t>(size);
+      auto const first = static_cast<std::int64_t>(begin);
+      REQUIRE(std::equal(answer.items.data(), answer.items.data() + n * 10,
+                         together.items.view().row_data(first)));
+      REQUIRE(std::equal(answer.scores.data(), answer.scores.data() + n * 10,
+                         together.scores.view().row_data(first)));
+    }
+  }
+  for (std::int64_t u = 0; u < 150; ++u) {
+    for (std::int64_t p = 0; p < 10; ++p) {
+      REQUIRE(together.scores.view()(u, p) == scores.view()(u, together.items.view()(u, p)));
+    }
+  }
+}
+
+TEST_CASE("fresh histories are served from many threads as one by one", "[model][recommender]") {
   test::TinyLog log(150, item_count, 8);
   std::fill(log.strong.begin(), log.strong.end(), std::uint8_t{1});
   auto const model = trained(log);
   auto const stored = ask(model, {11}, {.k = 6});
   auto const all = model.histories();
-  std::span<NodeId const> const history{
-      all.items.data + all.offsets[11],
-      static_cast<std::size_t>(all.offsets[12] - all.offsets[11])};
+  auto const history = [&](std::int64_t user) {
+    return std::span<NodeId const>(
+        all.items.data + all.offsets[user],
+        static_cast<std::size_t>(all.offsets[user + 1] - all.offsets[user]));
+  };
+  auto const serve = [&](int threads) {
+    std::vector<ScoredItem> answers;
+    for (std::int64_t user = 0; user < 150; ++user) {
+      auto const answer = model.recommend(HostContext{.threads = threads}, history(user), 6);
+      answers.insert(answers.end(), answer.begin(), answer.end());
+    }
+    return answers;
+  };
+  auto const alone = serve(1);
   std::vector<std::vector<ScoredItem>> answers(4);
   std::vector<std::thread> threads;
 
-  for (auto& answer : answers) {
-    threads.emplace_back([&] { answer = model.recommend(HostContext{.threads = 1}, history, 6); });
+  for (std::size_t t = 0; t < answers.size(); ++t) {
+    // Some share the pool, some keep to themselves.
+    threads.emplace_back([&, t] { answers[t] = serve(t % 2 == 0 ? 1 : 2); });
   }
   for (auto& t : threads) {
     t.join();
   }
 
+  REQUIRE(alone.size() == 150 * 6);
   for (auto const& answer : answers) {
-    REQUIRE(answer.size() == 6);
-    for (std::size_t i = 0; i < 6; ++i) {
-      CHECK(answer[i].item == stored.items.view()(0, static_cast<std::int64_t>(i)));
-      CHECK(answer[i].score ==
-            Approx(stored.scores.view()(0, static_cast<std::int64_t>(i))).epsilon(1e-5));
-    }
+    REQUIRE(answer.size() == alone.size());
+    CHECK(std::equal(answer.begin(), answer.end(), alone.begin(), [](auto const& a, auto const& b) {
+      return a.item == b.item && a.score == b.score;
+    }));
+  }
+  for (std::size_t i = 0; i < 6; ++i) {
+    auto const place = static_cast<std::int64_t>(i);
+    CHECK(alone[11 * 6 + i].item == stored.items.view()(0, place));
+    CHECK(alone[11 * 6 + i].score == stored.scores.view()(0, place));
   }
   CHECK(model.recommend(HostContext{}, {}, 3).size() == 3);  // a cold user
 }

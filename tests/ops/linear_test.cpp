@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 #include <relweave/core/error.hpp>
 #include <relweave/ops/linear/linear.hpp>
 #include <relweave/ops/linear/reference.hpp>
@@ -112,6 +114,30 @@ TEST_CASE("products give the same bits for 1, 2 and 3 threads", "[ops][linear]")
   ops::matmul<float>(HostContext{.threads = GENERATE(2, 3)}, a.view(), b.view(), {}, more.view());
 
   CHECK(test::same_bits(one, more));
+}
+
+TEST_CASE("a row of a product does not depend on the rows around it", "[ops][linear]") {
+  // one chunk of k and several; columns that fill registers and a remainder of every width
+  std::int64_t const k = GENERATE(5, 128, 1100);
+  std::int64_t const n = 24 + 15;
+  std::int64_t const rows = GENERATE(1, 2, 7, 13, 100);
+  Isa const isa = GENERATE(Isa::baseline, Isa::avx2, Isa::avx512);
+  if (isa > detected_isa()) {
+    return;
+  }
+  HostContext const ctx{.threads = 2, .isa = isa};
+  auto const a = test::random_matrix<float>(300, k, 12);
+  auto const b = test::random_matrix<float>(k, n, 13);
+  auto const bias = test::random_matrix<float>(1, n, 14);
+  ops::LinearParams const params{.activation = Activation::relu};
+  Matrix<float> all(300, n), some(rows, n);
+  ops::linear<float>(ctx, a.view(), b.view(), {bias.data(), n}, params, all.view());
+
+  std::int64_t const first = 300 - rows - 1;
+  ops::linear<float>(ctx, a.view().row_slice(first, rows), b.view(), {bias.data(), n}, params,
+                     some.view());
+
+  CHECK(std::equal(some.data(), some.data() + rows * n, all.view().row_data(first)));
 }
 
 TEST_CASE("linear refuses shapes that do not fit", "[ops][linear]") {

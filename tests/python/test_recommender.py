@@ -99,7 +99,21 @@ def test_scores_agree_with_the_ranking(model):
 
     order = np.argsort(-scores, axis=1, kind="stable")[:, :3]
     assert model.item_ids_[order].tolist() == ids.tolist()
-    np.testing.assert_allclose(np.take_along_axis(scores, order, 1), best, rtol=1e-6)
+    np.testing.assert_array_equal(np.take_along_axis(scores, order, 1), best)
+
+
+@pytest.mark.parametrize("together", [1, 2, 7, 100])
+def test_an_answer_does_not_depend_on_who_else_is_in_the_call(model, together):
+    users = [f"u{k}" for k in range(110)] + ["nobody", "somebody"]
+    ids, scores = model.recommend(users, k=10)
+    every = model.score_users(users)
+
+    for start in range(0, len(users), together):
+        part = slice(start, start + together)
+        some_ids, some_scores = model.recommend(users[part], k=10)
+        assert some_ids.tolist() == ids[part].tolist()
+        np.testing.assert_array_equal(some_scores, scores[part])
+        np.testing.assert_array_equal(model.score_users(users[part]), every[part])
 
 
 def test_similar_items_are_of_the_same_taste(model):

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <set>
 #include <vector>
 
@@ -118,6 +119,41 @@ TEST_CASE("the index answers with the same bits for any number of threads", "[re
 
   CHECK(test::same_bits(one.items, three.items));
   CHECK(test::same_bits(one.scores, three.scores));
+}
+
+TEST_CASE("a score does not depend on the other queries, on later items or on the call",
+          "[retrieval]") {
+  auto const vectors = test::random_matrix<float>(5000, 33, 8);
+  auto const queries = test::random_matrix<float>(300, 33, 9);
+  ExactIndex index(vectors.view().row_slice(0, 1003));
+  Matrix<float> scores(300, 1003);
+  index.scores(HostContext{}, queries.view(), scores.view());
+  index.add(vectors.view().row_slice(1003, 5000 - 1003));
+  std::vector<NodeId> first(1003);
+  std::iota(first.begin(), first.end(), NodeId{0});
+  std::int64_t const count = GENERATE(1, 2, 7, 100, 300);
+
+  auto const answer =
+      search(index, queries.view().row_slice(0, count), 1003, {.allowed_items = first});
+
+  for (std::int64_t q = 0; q < count; q += 13) {
+    for (std::int64_t p = 0; p < 1003; ++p) {
+      REQUIRE(answer.scores.view()(q, p) == scores.view()(q, answer.items.view()(q, p)));
+    }
+  }
+}
+
+TEST_CASE("vectors are read back", "[retrieval]") {
+  auto const vectors = test::random_matrix<float>(200, 7, 10);
+  ExactIndex index(vectors.view().row_slice(0, 90));
+  index.add(vectors.view().row_slice(90, 110));
+  Matrix<float> read(30, 7);
+
+  index.copy_vectors(80, read.view());
+
+  CHECK(std::equal(read.data(), read.data() + 30 * 7, vectors.view().row_data(80)));
+  CHECK_THROWS_AS(index.copy_vectors(171, read.view()), IndexError);
+  CHECK_THROWS_AS(index.copy_vectors(0, Matrix<float>(2, 6).view()), ShapeError);
 }
 
 TEST_CASE("added items follow the present ones", "[retrieval]") {

@@ -23,7 +23,8 @@ struct SearchOptions {
 /// Exact maximum-inner-product search: score(query, item) = <query, vector of item> + bias of item.
 /// Items are scored block by block: memory beyond the index is a block of scores, never queries x
 /// items. Normalise the vectors first to rank by cosine.
-/// Searching is const and thread-safe; the answers do not depend on the number of threads.
+/// Searching is const and thread-safe. The score of a query and an item depends, bit by bit, on
+/// these two alone: not on the number of threads, of queries, or of items, nor on the call.
 class RELWEAVE_API ExactIndex {
  public:
   /// Copies vectors (n, d). types (n) and bias (n) may be empty: one type, no bias.
@@ -47,14 +48,25 @@ class RELWEAVE_API ExactIndex {
 
   std::int64_t size() const { return size_; }
   std::int64_t dimension() const { return dimension_; }
-  MatrixView<float const> vectors() const { return {vectors_.data(), size_, dimension_}; }
+  /// Copies the vectors of items [first, first + out.rows) to out (rows, dimension).
+  void copy_vectors(std::int64_t first, MatrixView<float> out) const;
 
  private:
+  /// Items whose vectors lie together, as one (dimension, panel_items) matrix, so that a product
+  /// reads them in the order of memory: a whole number of registers of any instruction set.
+  static constexpr std::int64_t panel_items = 96;
+
+  MatrixView<float const> panel(std::int64_t number) const;
+  /// The bias of every item, -infinity for what the allow-lists leave out.
+  std::vector<float> filtered_bias(SearchOptions const& options) const;
+  /// Scores of the items of `panels`, with `bias` instead of the index's own; out (q, items).
+  void score_panels(HostContext const& ctx, MatrixView<float const> queries, std::int64_t first,
+                    std::span<float const> bias, MatrixView<float> out) const;
   void check_queries(std::string_view function, MatrixView<float const> queries) const;
 
   std::int64_t size_ = 0;
   std::int64_t dimension_ = 0;
-  std::vector<float> vectors_;
+  std::vector<float> panels_;
   std::vector<NodeTypeId> types_;  // empty: all of one type
   std::vector<float> bias_;
 };

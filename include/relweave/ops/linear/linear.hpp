@@ -10,6 +10,8 @@ namespace relweave::ops {
 enum class Transpose { no, yes };
 
 /// Multiply two matrices: out = op(a) op(b), or out += op(a) op(b) with accumulate.
+/// Determinism: any_thread_count. Without transposes, row i of out depends, bit by bit, on row i of
+/// a and on b alone: not on the rows around it or their number.
 struct MatmulParams {
   Transpose a = Transpose::no;
   Transpose b = Transpose::no;
@@ -25,6 +27,7 @@ struct LinearParams {
 };
 
 /// out = activation(x weight + bias).  x (m, k), weight (k, n), bias (n) or empty, out (m, n).
+/// Determinism: any_thread_count, and a row of out does not depend on the rows around it.
 template <Scalar T>
 RELWEAVE_API void linear(HostContext const& ctx, In<MatrixView<T const>> x,
                          In<MatrixView<T const>> weight, In<VectorView<T const>> bias,
