@@ -50,7 +50,7 @@ class FitReport:
         return _html.text_pairs(self.shown())
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.shown())
+        return _html.pairs(self.shown(), "what the model was fitted to")
 
     def shown(self) -> dict[str, Any]:
         return {

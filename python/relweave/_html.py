@@ -6,10 +6,14 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# Greys that read on white and on black; `!important` where notebooks style all tables.
 STYLE = (
     "<style>.relweave{border-collapse:collapse;font:14px/1.4 system-ui,sans-serif}"
-    ".relweave td,.relweave th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:right}"
-    ".relweave td:first-child,.relweave th:first-child{text-align:left}</style>"
+    ".relweave caption{text-align:left!important;font-weight:600;padding:.2em .8em}"
+    ".relweave td,.relweave th{padding:.2em .8em!important;"
+    "border-bottom:1px solid rgba(128,128,128,.35)!important;"
+    "text-align:right!important;font-variant-numeric:tabular-nums}"
+    ".relweave .text{text-align:left!important}</style>"
 )
 
 
@@ -31,10 +35,9 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def pairs(values: Mapping[str, Any]) -> str:
+def pairs(values: Mapping[str, Any], caption: str = "") -> str:
     """Return names and values as an HTML table of two columns."""
-    rows = [[label(name), value] for name, value in values.items()]
-    return table([], rows)
+    return table([], [[label(name), value] for name, value in values.items()], caption)
 
 
 def text_pairs(values: Mapping[str, Any]) -> str:
@@ -43,27 +46,40 @@ def text_pairs(values: Mapping[str, Any]) -> str:
     return "\n".join(f"{label(name):<{width}}  {cell(value)}" for name, value in values.items())
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return an HTML table; all text is escaped."""
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell(value))}</td>" for value in row) + "</tr>"
-        for row in rows
-    )
-    thead = f"<thead><tr>{top}</tr></thead>" if head else ""
-    return f"{STYLE}<table class='relweave'>{thead}<tbody>{body}</tbody></table>"
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "") -> str:
+    """Return an HTML table, text to the left and numbers to the right; all text is escaped."""
+    left = _of_text(rows, len(head) or max(map(len, rows), default=0))
+
+    def line(tag: str, values: Sequence[Any]) -> str:
+        cells = (
+            f"<{tag}{' class=text' if text else ''}>{html.escape(cell(value))}</{tag}>"
+            for value, text in zip(values, left, strict=True)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
+
+    top = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    if head:
+        top += f"<thead>{line('th', head)}</thead>"
+    body = "".join(line("td", row) for row in rows)
+    return f"{STYLE}<table class='relweave'>{top}<tbody>{body}</tbody></table>"
 
 
 def text_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return aligned text columns: the first to the left, the others to the right."""
+    """Return aligned columns: the first and those of text to the left, numbers to the right."""
     cells = [list(head), *([cell(value) for value in row] for row in rows)]
     widths = [max(len(row[c]) for row in cells) for c in range(len(head))]
+    left = _of_text(rows, len(head))
     lines = [
         "  ".join(
-            f"{value:<{width}}" if c == 0 else f"{value:>{width}}"
-            for c, (value, width) in enumerate(zip(row, widths, strict=True))
+            f"{value:<{width}}" if text else f"{value:>{width}}"
+            for value, width, text in zip(row, widths, left, strict=True)
         ).rstrip()
         for row in cells
     ]
     lines.insert(1, "-" * max(map(len, lines)))
     return "\n".join(lines)
+
+
+def _of_text(rows: Sequence[Sequence[Any]], width: int) -> list[bool]:
+    """Return which columns go to the left: the first and those that hold nothing but text."""
+    return [c == 0 or all(isinstance(row[c], str) for row in rows) for c in range(width)]

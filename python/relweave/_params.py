@@ -50,8 +50,9 @@ class Parameters:
                 setattr(self, name, value)
         return self
 
-    def _changed(self) -> dict[str, Any]:
-        """Return the settings that differ from their defaults."""
+    def __repr__(self) -> str:
+        """Show the settings that differ from their defaults."""
         defaults = {n: p.default for n, p in inspect.signature(type(self)).parameters.items()}
         params = self.get_params(deep=False)
-        return {name: value for name, value in params.items() if value != defaults[name]}
+        changed = [f"{name}={value!r}" for name, value in params.items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(changed)})"

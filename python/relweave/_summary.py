@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body{{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}}
-img{{max-width:100%;height:auto}}h2{{margin-top:2em;border-bottom:1px solid #ddd}}
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{title}</title><style>
+:root{{color-scheme:light dark}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}}
+h2{{margin-top:2em;border-bottom:1px solid rgba(128,128,128,.35)}}
+.row{{display:flex;flex-wrap:wrap;gap:1em 3em;align-items:start;margin:1em 0;overflow-x:auto}}
+img{{max-width:min(100%,28em);height:auto;margin:.5em .5em .5em 0}}
 </style></head><body><h1>{title}</h1>
 {body}
 </body></html>
@@ -41,9 +45,9 @@ class Summary:
         """Add plain text."""
         self._parts.append(f"<p>{html.escape(text)}</p>")
 
-    def table(self, markup: str) -> None:
-        """Add ready HTML, such as a `_repr_html_`."""
-        self._parts.append(markup)
+    def tables(self, *markup: str) -> None:
+        """Add ready HTML, such as a `_repr_html_`, side by side where there is room."""
+        self._parts.append(f'<div class="row">{"".join(markup)}</div>')
 
     def figure(self, figure: Figure, alt: str) -> None:
         """Add a picture inside the page."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from . import _html
 from ._columns import ColumnEncoder
 from ._frames import Array, Column, Table
 from ._ids import Codes, IdIndex, expect_unique, ids_of
@@ -107,12 +107,8 @@ class Catalog:
         return f"Catalog({len(self):,} items: {parts})"
 
     def _repr_html_(self) -> str:
-        counts = np.diff(self.type_offsets)
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td style='text-align:right'>{count:,}</td></tr>"
-            for name, count in zip(self.type_names, counts, strict=True)
-        )
-        return f"<table><thead><tr><th>type</th><th>items</th></tr></thead>{rows}</table>"
+        counts = np.diff(self.type_offsets).tolist()
+        return _html.table(["type", "items"], list(zip(self.type_names, counts, strict=True)))
 
     @property
     def types(self) -> Codes:

@@ -99,11 +99,11 @@ class Report:
         """Return the slices as text."""
         return _html.text_table(*self._rows())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.name}, k = {self.k}\n{self.table()}"
 
     def _repr_html_(self) -> str:
-        return _html.table(*self._rows())
+        return _html.table(*self._rows(), f"{self.name}, k = {self.k}")
 
     def _rows(self) -> tuple[list[str], list[list[Any]]]:
         head = ["slice", "n", *(metric_title(metric, self.k) for metric in METRICS)]
@@ -330,8 +330,9 @@ class Comparison:
     differences: dict[str, dict[str, float]]
 
     def table(self) -> str:
-        """Return the comparison as text."""
-        return _html.text_table(*self._rows())
+        """Return the comparison as text: the metrics, then the differences."""
+        parts = [self._metrics(), *([self._gaps()] if self.differences else [])]
+        return "\n\n".join(_html.text_table(*part) for part in parts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the values per user, ready for JSON."""
@@ -343,28 +344,26 @@ class Comparison:
             "reports": [report.to_dict() for report in self.reports],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.table()
 
     def _repr_html_(self) -> str:
-        return _html.table(*self._rows())
+        parts = [self._metrics(), *([self._gaps()] if self.differences else [])]
+        return "".join(_html.table(*part) for part in parts)
 
-    def _rows(self) -> tuple[list[str], list[list[Any]]]:
+    def _metrics(self) -> tuple[list[str], list[list[Any]]]:
         k = self.reports[0].k
-        head = [
-            f"{self.slice} users" if self.slice in ("all", "warm", "cold") else self.slice,
-            *(metric_title(metric, k) for metric in METRICS),
-            f"{self.metric.upper()} against {self.reference}",
+        head = [f"{self.slice} users", *(metric_title(metric, k) for metric in METRICS)]
+        values = [(report.name, report.slices.get(self.slice, {})) for report in self.reports]
+        return head, [[name, *(row.get(metric) for metric in METRICS)] for name, row in values]
+
+    def _gaps(self) -> tuple[list[str], list[list[Any]]]:
+        title = metric_title(self.metric, self.reports[0].k)
+        head = [f"{title} against {self.reference}", "difference", "95 % from", "to"]
+        return head, [
+            [name, *(gap[key] for key in ("difference", "low", "high"))]
+            for name, gap in self.differences.items()
         ]
-        rows = []
-        for report in self.reports:
-            values = report.slices.get(self.slice, {})
-            d = self.differences.get(report.name)
-            against = (
-                "" if d is None else f"{d['difference']:+.4f} [{d['low']:+.4f}, {d['high']:+.4f}]"
-            )
-            rows.append([report.name, *(values.get(metric) for metric in METRICS), against])
-        return head, rows
 
 
 def compare(

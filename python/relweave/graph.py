@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
+from . import _core, _html
 from .errors import GraphError
 
 Relation = tuple[str, str, str]
@@ -128,6 +128,11 @@ class HeteroGraph:
         nodes = ", ".join(f"{n} {t}" for t, n in self.node_counts.items())
         edges = sum(self.edge_count(r) for r in self.relations)
         return f"HeteroGraph({nodes}; {len(self.relations)} relations, {edges} edges)"
+
+    def _repr_html_(self) -> str:
+        nodes = _html.table(["node type", "nodes"], list(self.node_counts.items()))
+        rows = [[*relation, self.edge_count(relation)] for relation in self.relations]
+        return nodes + _html.table(["from", "relation", "to", "edges"], rows)
 
 
 def _node_ids(values: Any, relation: Relation) -> npt.NDArray[np.int32]:

@@ -35,6 +35,9 @@ class ExactIndex:
     def __len__(self) -> int:
         return int(self._core.size)
 
+    def __repr__(self) -> str:
+        return f"ExactIndex({len(self):,} vectors of {self.dimension} numbers)"
+
     @property
     def dimension(self) -> int:
         """The number of components of a vector."""

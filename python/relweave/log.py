@@ -61,7 +61,7 @@ class LogReport:
         return _html.text_pairs(self.to_dict())
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.to_dict())
+        return _html.pairs(self.to_dict(), "interaction log")
 
 
 class InteractionLog:

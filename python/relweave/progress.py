@@ -14,7 +14,7 @@ from .errors import DTypeError, describe
 
 __all__ = ["Progress", "ProgressArgument", "ProgressBar"]
 
-_TITLES = {"graph": "item graph", "hgnn": "HGNN", "towers": "two towers"}
+TITLES = {"hgnn": "HGNN", "towers": "two towers"}
 
 
 @dataclass(frozen=True)
@@ -54,49 +54,49 @@ Step = Callable[[str, int, int, int, int, float], Any]
 
 
 class ProgressBar:
-    """One bar per stage: tqdm's where it is installed, otherwise a line per epoch.
+    """One bar per stage in a terminal or a notebook; a line per epoch elsewhere, or without tqdm.
 
     Parameters
     ----------
     stream : text stream, optional
-        Where to write; the standard error by default.
+        Where to write; by default the standard error, in a notebook a widget of ipywidgets.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
-        self._make = _tqdm(stream)
+        self._make = _tqdm(self._stream)
         self._bar: Any = None
         self._last: Progress | None = None
 
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
-        new_stage = self._last is None or self._last.stage != progress.stage
-        if self._make is not None:
-            self._show_bar(progress, new_stage)
-        elif progress.step == progress.steps:
-            title = _TITLES.get(progress.stage, progress.stage)
-            print(
-                f"{title}: epoch {progress.epoch + 1} of {progress.epochs}, "
-                f"loss {progress.loss:.4f}",
-                file=self._stream,
-            )
-        self._last = progress
-
-    def _show_bar(self, progress: Progress, new_stage: bool) -> None:
-        if new_stage:
+        title = TITLES.get(progress.stage, progress.stage)
+        if self._make is None:
+            if progress.step == progress.steps:
+                print(
+                    f"{title}: epoch {progress.epoch + 1} of {progress.epochs}, "
+                    f"loss {progress.loss:.4f}",
+                    file=self._stream,
+                    flush=True,
+                )
+            return
+        last, self._last = self._last, progress
+        again = last is None or last.stage != progress.stage or last.done > progress.done
+        if again or self._bar is None:
             self.close()
-            assert self._make is not None
             self._bar = self._make(
                 total=progress.epochs,
-                desc=_TITLES.get(progress.stage, progress.stage),
-                unit="epoch",
+                desc=title,
                 bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
-                mininterval=0.5 if self._stream.isatty() else 10,  # few lines in log files
+                mininterval=0.5,
                 miniters=0,
+                dynamic_ncols=True,
                 file=self._stream,
             )
         self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
         self._bar.update(progress.done - self._bar.n)
+        if progress.done >= progress.epochs:
+            self.close()
 
     def close(self) -> None:
         """End the current bar."""
@@ -105,25 +105,19 @@ class ProgressBar:
             self._bar = None
 
 
-def _tqdm(stream: TextIO | None) -> Callable[..., Any] | None:
-    """Return tqdm's bar: the notebook's where it works, the plain one, or None without tqdm."""
+def _tqdm(stream: TextIO) -> Callable[..., Any] | None:
+    """Return tqdm's bar, the notebook's or the terminal's, or None where none can be redrawn."""
     try:
         with warnings.catch_warnings():  # it warns where ipywidgets is missing, and then does right
             warnings.simplefilter("ignore")
-            if stream is None:
-                from tqdm.auto import tqdm as automatic
-
-                return automatic  # type: ignore[no-any-return]
+            from tqdm.auto import tqdm as automatic
+            from tqdm.notebook import tqdm as widget
             from tqdm.std import tqdm as plain
-
-            return plain  # type: ignore[no-any-return]
     except ImportError:
-        try:
-            from tqdm.std import tqdm as plain
-
-            return plain  # type: ignore[no-any-return]
-        except ImportError:
-            return None
+        return None
+    if stream is sys.stderr and issubclass(automatic, widget):
+        return automatic  # type: ignore[no-any-return]
+    return plain if stream.isatty() else None
 
 
 class Monitor(AbstractContextManager["Monitor"]):

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import baselines
+from . import _html, baselines, plot
 from ._frames import Array
-from ._html import table as html_table
-from ._summary import Summary, write_text
+from ._summary import Summary, write_bytes, write_text
 from .catalog import Catalog
 from .datasets import XWines, load_xwines
 from .evaluation import Comparison, Scorer, compare, evaluate
+from .index import ExactIndex
 from .log import InteractionLog
-from .progress import ProgressArgument
+from .progress import TITLES, ProgressArgument
 from .recommender import Recommender
 from .text import PrecomputedVectors
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 __all__ = ["run"]
 
-Say = Callable[[str], None]
+Say = Callable[[str], Any]
+Table = tuple[list[str], list[list[Any]]]  # head and rows
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)  # in step with the bars, which go to the standard error
 
 
 def run(
@@ -33,7 +42,7 @@ def run(
     seed: int = 0,
     threads: int | None = None,
     progress: ProgressArgument = True,
-    say: Say = print,
+    say: Say = _print,
 ) -> Comparison:
     """Load, train, evaluate, recommend, and write plots, a summary and the model below `out`.
 
@@ -54,62 +63,117 @@ def run(
     start = time.perf_counter()
     folder = Path(out)
     page = Summary("relweave quick start: X-Wines")
+    pictures = _Pictures(page, folder)
 
-    say("Loading X-Wines: ratings of wines, 4 of 5 and more are strong signals, the rest weak ones")
     data = load_xwines()
     train, test = data.split()
-    new_wine = _never_rated(data, train, test)
+    new_wine = _rated_in_test_only(data, train, test)
     catalog = _catalog(data, ~new_wine)
     vectors = data.vectors[~new_wine]
-    say(f"  {catalog}\n  train: {train}\n  test:  {test}\n")
-    say(f"{train.report()}\n")
     page.heading("Data")
-    page.paragraph(f"Training part, before {data.cutoff}:")
-    page.table(train.report()._repr_html_())
+    _tell_data(say, page, data, train, test, str(data.items["title"][new_wine][0]))
 
     say("Training item graph, HGNN and two towers")
     model = Recommender(seed=seed, threads=threads)
     model.fit(train, catalog, features=vectors, progress=progress)
     graph = model.graph_
-    say(f"  {graph!r}, largest degree {graph.report()['largest_degree']}")
-    say(f"  {', '.join(f'{n}: {h.seconds:.1f} s' for n, h in model.history_.items())}\n")
+    seconds = (f"{TITLES[n]} {h.seconds:.1f} s" for n, h in model.history_.items())
+    say(f"{len(graph):,} links between {len(catalog):,} wines; {', '.join(seconds)}\n")
+    page.heading("Item graph and training")
+    page.tables(graph._repr_html_())
+    pictures.draw("degrees", lambda ax: plot.degree_distribution(graph, ax))
+    pictures.draw("relations", lambda ax: plot.relation_heatmap(graph, ax))
+    pictures.draw("training", lambda ax: plot.training_curves(model.history_, ax))
+
     say("Training two towers alone, to compare with")
     towers = Recommender(seed=seed, threads=threads, use_hgnn=False)
     towers.fit(train, catalog, features=vectors, progress=progress)
-    page.heading("Item graph")
-    page.table(graph._repr_html_())
 
-    say("\nEvaluating against the last tenth of the ratings: the whole catalogue is ranked")
+    say("\nEvaluating on the test part: the whole catalogue is ranked for every user")
     result = _evaluate(model, towers, train, catalog, vectors, test)
-    say(f"\n{result}\n")
-    say(result.reports[-1].table() + "\n")
+    say(f"\n{result}\n\n2T-HGNN by kind of user and item:\n{result.reports[-1].table()}\n")
     page.heading("Quality")
-    page.table(result._repr_html_())
-    page.paragraph("2T-HGNN by kind of user and item:")
-    page.table(result.reports[-1]._repr_html_())
+    page.paragraph("Test part; the whole catalogue is ranked for every user.")
+    page.tables(result._repr_html_())
+    pictures.draw("metrics", lambda ax: plot.metric_bars(result, ax=ax))
+    page.tables(result.reports[-1]._repr_html_())
 
     page.heading("Recommendations")
-    titles = dict(zip(catalog.ids.tolist(), catalog.titles(), strict=True))
-    for heading, head, rows in _examples(model, data, train, result, new_wine, titles):
-        say(heading)
-        for row in rows:
-            say("  " + "  ".join(str(cell) for cell in row))
-        say("")
-        page.paragraph(heading)
-        page.table(html_table(head, rows))
+    for told, answer in _examples(model, data, train, result, new_wine):
+        _say_wrapped(say, told)
+        say(f"{_html.text_table(*answer)}\n")
+        page.paragraph(told)
+        page.tables(_html.table(*answer))
+    kinds = [model.type_names_[t] for t in model.item_types_]
+    page.heading("Item vectors")
+    pictures.draw("map", lambda ax: plot.embedding_map(model.item_vectors_, kinds, ax))
 
     model.save(folder / "model")
-    pictures = _draw(model, result, page, folder, say)
     page.write(folder / "summary.html")
     write_text(folder / "comparison.json", json.dumps(result.to_dict(), indent=2) + "\n")
+    if not pictures.names:
+        say("No pictures: matplotlib is not installed (pip install 'relweave[plot]')")
     say(f"Done after {time.perf_counter() - start:.0f} s. Written:")
-    for name in ["summary.html", "comparison.json", "model", *pictures]:
-        say(f"  {folder / name}")
+    for file in ["summary.html", "comparison.json", "model", *pictures.names]:
+        say(f"  {folder / file}")
     say(f"Use the model: relweave.load({str(folder / 'model')!r}).recommend(...)")
     return result
 
 
-def _never_rated(data: XWines, train: InteractionLog, test: InteractionLog) -> Array:
+class _Pictures:
+    """Pictures as files and in the page; none where matplotlib is not installed."""
+
+    def __init__(self, page: Summary, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.names: list[str] = []
+
+    def draw(self, name: str, function: Callable[[Axes], Axes]) -> None:
+        try:
+            from matplotlib.figure import Figure
+        except ImportError:
+            return
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        title = function(figure.add_subplot()).get_title()
+        write_bytes(
+            self.folder / f"{name}.png",
+            lambda stream: figure.savefig(stream, format="png", dpi=130),
+        )
+        self.page.figure(figure, title)
+        self.names.append(f"{name}.png")
+
+
+def _say_wrapped(say: Say, text: str) -> None:
+    say(textwrap.fill(text, 80))
+
+
+def _tell_data(
+    say: Say, page: Summary, data: XWines, train: InteractionLog, test: InteractionLog, name: str
+) -> None:
+    wines, types = data.items["wine"], data.catalog()
+    head = ["type", "wines"]
+    rows = list(zip(types.type_names, np.diff(types.type_offsets).tolist(), strict=True))
+    parts = (
+        ["part", "ratings", "users", "wines rated", "days"],
+        [
+            [part, report.events, report.users, report.items, f"{report.first} to {report.last}"]
+            for part, report in (("training", train.report()), ("test", test.report()))
+        ],
+    )
+    for text in (
+        f"X-Wines: {len(data.events['wine']):,} ratings of {len(wines):,} wines. A rating of 4 and "
+        "more is a strong signal, a lower one a weak one.",
+        f"One wine, {name}, was first rated in the test period. It plays the brand-new wine: the "
+        f"models know the other {len(wines) - 1:,}.",
+    ):
+        _say_wrapped(say, text)
+        page.paragraph(text)
+    say(f"\n{_html.text_table(head, rows)}\n\n{_html.text_table(*parts)}")
+    say(f"\nThe training part:\n{train.report()}\n")
+    page.tables(_html.table(head, rows), train.report()._repr_html_())
+    page.tables(_html.table(*parts))
+
+
+def _rated_in_test_only(data: XWines, train: InteractionLog, test: InteractionLog) -> Array:
     """Return a mask with one wine that was rated in the test period only.
 
     Leaving it out is true to life and changes nothing of the training.
@@ -146,82 +210,43 @@ def _evaluate(
     return compare([evaluate(scorer, test, name=name) for name, scorer in scorers.items()])
 
 
-Example = tuple[str, Sequence[str], list[list[Any]]]
-
-
 def _examples(
     model: Recommender,
     data: XWines,
     train: InteractionLog,
     result: Comparison,
     new_wine: Array,
-    titles: dict[Any, str],
-) -> list[Example]:
+) -> list[tuple[str, Table]]:
     """Return readable answers for a warm user, a cold user and a wine that was never rated."""
+    wines = data.items["wine"].tolist()
+    titles = dict(zip(wines, data.items["title"].tolist(), strict=True))
+    types = dict(zip(wines, data.items["type"].tolist(), strict=True))
+
+    def shown(ids: Array, scores: Array) -> Table:
+        rows = [
+            [titles[wine], types[wine], score]
+            for wine, score in zip(ids.tolist(), scores.tolist(), strict=True)
+        ]
+        return ["wine", "type", "score"], rows
+
     report = result.reports[-1]
-    types = dict(zip(data.items["wine"].tolist(), data.items["type"].tolist(), strict=True))
-
-    def wine(id: Any, score: float) -> list[Any]:
-        return [f"{score:6.3f}", titles[id], types[id]]
-
-    found = np.flatnonzero(report.warm & (report.values["hr"] > 0))
-    warm = report.user_ids[found[0]].item()
+    warm = report.user_ids[np.flatnonzero(report.warm & (report.values["hr"] > 0))[0]].item()
     past = train.select((train.users[train.user_codes] == warm) & train.strong)
-    liked = past.items[past.item_codes[np.argsort(-past.times, kind="stable")]][:5]
-    ids, scores = model.recommend([warm], k=5)
-    cold_ids, cold_scores = model.recommend(
-        ["nobody" if model.user_ids_.dtype.kind == "U" else -1], k=5
-    )
-    name = str(data.items["title"][new_wine][0])
+    liked = past.items[past.item_codes[np.argsort(-past.times, kind="stable")]][:5].tolist()
+    nobody = -1  # no user of X-Wines
+    ids, scores = model.recommend([warm, nobody], k=5)
     new = _catalog(data, new_wine)
-    place = model.embed_items(new, data.vectors[new_wine])[0] @ model.item_vectors_.T
-    near = np.argsort(-place, kind="stable")[:5]
-    head = ("score", "wine", "type")
+    vector = model.embed_items(new, data.vectors[new_wine], space="hgnn")
+    near, nearness = ExactIndex(model.general_vectors_).search(vector, k=5, threads=model.threads)
     return [
         (
-            f"Warm user {warm}; liked last: "
-            + "; ".join(titles[id] for id in liked.tolist() if id in titles),
-            head,
-            [wine(*pair) for pair in zip(ids[0].tolist(), scores[0].tolist(), strict=True)],
+            f"Warm user {warm}, who last liked {'; '.join(titles[wine] for wine in liked)}:",
+            shown(ids[0], scores[0]),
         ),
+        ("Cold user, without any history:", shown(ids[1], scores[1])),
         (
-            "Cold user, no history:",
-            head,
-            [wine(*p) for p in zip(cold_ids[0].tolist(), cold_scores[0].tolist(), strict=True)],
-        ),
-        (
-            f"Brand-new wine, known by its text alone: {name} "
-            f"({data.items['type'][new_wine][0]}); nearest in the space of users and items:",
-            head,
-            [wine(model.item_ids_[i].item(), float(place[i])) for i in near],
+            f"Brand-new wine {new.titles()[0]} ({new.type_names[0]}), known by its text alone; the "
+            "wines most like it by HGNN vector:",
+            shown(model.item_ids_[near[0]], nearness[0]),
         ),
     ]
-
-
-def _draw(
-    model: Recommender, result: Comparison, page: Summary, folder: Path, say: Say
-) -> list[str]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        say("No pictures: matplotlib is not installed (pip install 'relweave[plot]')")
-        return []
-    from . import plot
-
-    graph = model.graph_
-    types = [model.type_names_[t] for t in model.item_types_]
-    drawings: dict[str, Callable[[Any], Any]] = {
-        "degrees": lambda ax: plot.degree_distribution(graph, ax=ax),
-        "relations": lambda ax: plot.relation_heatmap(graph, ax=ax),
-        "training": lambda ax: plot.training_curves(model.history_, ax=ax),
-        "metrics": lambda ax: plot.metric_bars(result, ax=ax),
-        "map": lambda ax: plot.embedding_map(model.item_vectors_, types, ax=ax),
-    }
-    page.heading("Pictures")
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, draw in drawings.items():
-        figure = Figure(figsize=(7, 5), layout="constrained")
-        draw(figure.add_subplot())
-        figure.savefig(folder / f"{name}.png", dpi=130)
-        page.figure(figure, name)
-    return [f"{name}.png" for name in drawings]

@@ -31,7 +31,7 @@ from .config import (
 )
 from .errors import ConfigError, DTypeError, IoError, describe
 from .log import InteractionLog
-from .progress import Monitor, ProgressArgument
+from .progress import TITLES, Monitor, ProgressArgument
 
 __all__ = ["FitReport", "Recommender", "load"]
 
@@ -343,15 +343,11 @@ class Recommender(Serving):
             seed=seed,
         )
 
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in self._changed().items())
-        return f"Recommender({settings})"
-
     def _repr_html_(self) -> str:
         if not self.__sklearn_is_fitted__():
-            return f"<p>{self!r}, not fitted</p>"
-        seconds = {f"{k}_seconds": h.seconds for k, h in self.history_.items()}
-        return _html.pairs({**self.fit_report_.shown(), **seconds})
+            return _html.pairs({"state": "not fitted"}, repr(self))
+        seconds = {f"{TITLES[k]}, seconds": h.seconds for k, h in self.history_.items()}
+        return _html.pairs({**self.fit_report_.shown(), **seconds}, repr(self))
 
 
 def load(

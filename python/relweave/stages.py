@@ -80,6 +80,15 @@ class TrainingHistory:
         """Time of all epochs together."""
         return sum(epoch.seconds for epoch in self.epochs)
 
+    def __repr__(self) -> str:
+        if not self.epochs:
+            return "TrainingHistory(no epoch)"
+        losses = f"loss {self.epochs[0].loss:.4f} to {self.epochs[-1].loss:.4f}"
+        stopped = ", interrupted" if self.interrupted else ""
+        return (
+            f"TrainingHistory({len(self.epochs)} epochs, {losses}, {self.seconds:.1f} s{stopped})"
+        )
+
     def _repr_html_(self) -> str:
         rows = [
             [number, epoch.loss, epoch.validation, epoch.seconds, epoch.examples]
@@ -183,7 +192,7 @@ class CoInteractionGraph:
         return f"CoInteractionGraph({len(self.item_ids):,} items, {len(self):,} links)"
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.report())
+        return _html.pairs(self.report(), repr(self))
 
     def edges(self) -> tuple[Array, Array]:
         """Return both ends of every link as external ids."""
@@ -203,7 +212,13 @@ class CoInteractionGraph:
         return upper + upper.T - np.diag(np.diag(upper))
 
     def report(self) -> dict[str, int | float]:
-        """Return what became of events and pairs, and how the links spread over the items."""
+        """Return what became of events and pairs, and how the links spread over the items.
+
+        Every event is in "weak_left_out" (by `strong_only`), "repeats_merged" (the user had the
+        item already), "over_cap" (beyond `max_history`), or makes "pairs" with the user's other
+        items. The pairs join into "links_found", of which those "below_min_count" and those
+        "beyond_top" (among the `top_neighbors` of neither end) go; "links" remain.
+        """
         degrees = self.degrees()
         return {
             **self._report,

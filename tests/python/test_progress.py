@@ -11,10 +11,19 @@ STEPS = [
     rw.Progress("hgnn", 1, 2, 2, 2, 0.3),
     rw.Progress("towers", 0, 1, 5, 5, 5.7),
 ]
+LINES = [
+    "HGNN: epoch 1 of 2, loss 0.4000",
+    "HGNN: epoch 2 of 2, loss 0.3000",
+    "two towers: epoch 1 of 1, loss 5.7000",
+]
 
 
-def shown():
-    stream = io.StringIO()
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(stream):
     bar = rw.ProgressBar(stream)
     for step in STEPS:
         bar(step)
@@ -22,13 +31,29 @@ def shown():
     return stream.getvalue()
 
 
-def test_a_bar_per_stage():
-    text = shown()
+def test_a_bar_per_stage_in_a_terminal():
+    text = shown(Terminal())
 
-    assert "HGNN" in text
-    assert "two towers" in text
-    assert "2.0/2" in text
+    assert text.count("\n") == 2  # one ends each bar
+    assert "HGNN: 100%" in text
+    assert "two towers: 100%" in text
+    assert "2.0/2 epochs" in text
     assert "loss 5.7000" in text
+
+
+def test_a_bar_serves_the_next_training_too():
+    terminal = Terminal()
+    bar = rw.ProgressBar(terminal)
+
+    for step in [STEPS[3], rw.Progress("towers", 0, 1, 1, 5, 5.9), STEPS[3]]:
+        bar(step)
+
+    assert terminal.getvalue().count("100%") == 2
+    assert terminal.getvalue().count("\n") == 2
+
+
+def test_lines_in_a_file():
+    assert shown(io.StringIO()).splitlines() == LINES
 
 
 def test_lines_without_tqdm(monkeypatch):
@@ -41,11 +66,7 @@ def test_lines_without_tqdm(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_tqdm)
 
-    assert shown().splitlines() == [
-        "HGNN: epoch 1 of 2, loss 0.4000",
-        "HGNN: epoch 2 of 2, loss 0.3000",
-        "two towers: epoch 1 of 1, loss 5.7000",
-    ]
+    assert shown(Terminal()).splitlines() == LINES
 
 
 def test_what_progress_may_be(tiny):

@@ -44,6 +44,12 @@ class XWines:
     vectors: NDArray[np.float32]
     cutoff: str = XWINES_CUTOFF
 
+    def __repr__(self) -> str:
+        return (
+            f"XWines({len(self.events['wine']):,} ratings of {len(self.items['wine']):,} wines by "
+            f"{len(np.unique(self.events['user'])):,} users)"
+        )
+
     def catalog(self) -> Catalog:
         """Return the wines as a catalogue."""
         return Catalog(self.items, id="wine", type="type", text=["title", "text"])
