@@ -41,30 +41,9 @@ T dot(T const* x, T const* y, std::int64_t d) {
   return total;
 }
 
-inline float root(float x) {
-  return __builtin_sqrtf(x);
-}
-inline double root(double x) {
-  return __builtin_sqrt(x);
-}
-
-template <typename T>
-void adam(T* __restrict values, T const* __restrict gradients, T* __restrict mean,
-          T* __restrict square, std::int64_t n, T beta1, T beta2, T step, T root_correction,
-          T epsilon, T weight_decay) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    T const g = gradients[i] + weight_decay * values[i];
-    mean[i] = beta1 * mean[i] + (1 - beta1) * g;
-    square[i] = beta2 * square[i] + (1 - beta2) * g * g;
-    values[i] -= step * mean[i] / (root(square[i]) / root_correction + epsilon);
-  }
-}
-
 template <typename T>
 constexpr RowKernels<T> make_table() {
-  return {
-
-      .axpy = axpy<T>, .dot = dot<T>, .adam = adam<T>};
+  return {.axpy = axpy<T>, .dot = dot<T>};
 }
 
 }  // namespace

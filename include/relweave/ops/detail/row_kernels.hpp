@@ -17,10 +17,6 @@ struct RowKernels {
   void (*axpy)(T a, T const* x, std::int64_t d, T* y);
 
   T (*dot)(T const* x, T const* y, std::int64_t d);
-
-  /// One step of Adam on n elements; see optim::Adam.
-  void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n, T beta1, T beta2,
-               T step, T root_correction, T epsilon, T weight_decay);
 };
 
 /// The kernels of the instruction set that `ctx` asks for.
