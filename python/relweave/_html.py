@@ -6,6 +6,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""Head and rows, as `table` and `text_table` take them."""
+
 STYLE = (
     "<style>.relweave{border-collapse:collapse;font:14px/1.4 system-ui,sans-serif}"
     ".relweave td,.relweave th{padding:.2em .8em;border-bottom:1px solid #ddd;text-align:right}"

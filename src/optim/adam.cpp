@@ -6,9 +6,23 @@
 #include <relweave/core/parallel.hpp>
 
 #include "rows.hpp"
-#include "updates.hpp"
+#include "step_kernels.hpp"
 
 namespace relweave::optim {
+
+namespace {
+
+template <typename T>
+AdamStep<T> update_of(AdamConfig const& config, double step, double root_correction) {
+  return {.beta1 = static_cast<T>(config.beta1),
+          .beta2 = static_cast<T>(config.beta2),
+          .step = static_cast<T>(step),
+          .root_correction = static_cast<T>(root_correction),
+          .epsilon = static_cast<T>(config.epsilon),
+          .weight_decay = static_cast<T>(config.weight_decay)};
+}
+
+}  // namespace
 
 template <Scalar T>
 Adam<T>::Adam(AdamConfig const& config, std::int64_t size)
@@ -26,14 +40,9 @@ void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T
   expect_size("Adam.step", "gradients", gradients, mean_.size());
   expect_setting("Adam.step", "learning_rate", learning_rate);
   auto const t = static_cast<double>(++steps_);
-  AdamUpdate<T> const update{
-      .beta1 = static_cast<T>(config_.beta1),
-      .beta2 = static_cast<T>(config_.beta2),
-      .step = static_cast<T>(learning_rate / (1 - std::pow(config_.beta1, t))),
-      .root_correction = static_cast<T>(std::sqrt(1 - std::pow(config_.beta2, t))),
-      .epsilon = static_cast<T>(config_.epsilon),
-      .weight_decay = static_cast<T>(config_.weight_decay)};
-  auto const& kernels = update_kernels<T>(ctx);
+  auto const update = update_of<T>(config_, learning_rate / (1 - std::pow(config_.beta1, t)),
+                                   std::sqrt(1 - std::pow(config_.beta2, t)));
+  auto const& kernels = step_kernels_for<T>(ctx);
   parallel_for_blocks(
       ctx, values.size, elements_per_task, [&](std::int64_t begin, std::int64_t end) {
         kernels.adam(values.data + begin, gradients.data + begin, mean_.data() + begin,
@@ -48,15 +57,10 @@ void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
   expect_rows<T>("Adam.step_rows", table, rows, gradients, mean_.size());
   expect_setting("Adam.step_rows", "learning_rate", learning_rate);
   auto const t = static_cast<double>(++steps_);
-  AdamUpdate<T> const update{
-      .beta1 = static_cast<T>(config_.beta1),
-      .beta2 = static_cast<T>(config_.beta2),
-      .step = static_cast<T>(learning_rate * std::sqrt(1 - std::pow(config_.beta2, t)) /
-                             (1 - std::pow(config_.beta1, t))),
-      .root_correction = T{1},
-      .epsilon = static_cast<T>(config_.epsilon),
-      .weight_decay = static_cast<T>(config_.weight_decay)};
-  auto const& kernels = update_kernels<T>(ctx);
+  double const correction = std::sqrt(1 - std::pow(config_.beta2, t));
+  auto const update =
+      update_of<T>(config_, learning_rate * correction / (1 - std::pow(config_.beta1, t)), 1);
+  auto const& kernels = step_kernels_for<T>(ctx);
   for_each_row<T>(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
     std::int64_t const at = row * table.cols;
     kernels.adam(table.row_data(row), gradient, mean_.data() + at, square_.data() + at, table.cols,

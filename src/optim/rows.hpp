@@ -15,7 +15,7 @@
 #include <relweave/core/views.hpp>
 #include <relweave/core/workspace.hpp>
 
-#include "updates.hpp"
+#include "step_kernels.hpp"
 
 namespace relweave::optim {
 

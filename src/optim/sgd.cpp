@@ -4,14 +4,14 @@
 #include <relweave/core/parallel.hpp>
 
 #include "rows.hpp"
-#include "updates.hpp"
+#include "step_kernels.hpp"
 
 namespace relweave::optim {
 
 namespace {
 
 template <typename T>
-SgdUpdate<T> update_of(SgdConfig const& config, double learning_rate) {
+SgdStep<T> update_of(SgdConfig const& config, double learning_rate) {
   return {.learning_rate = static_cast<T>(learning_rate),
           .momentum = static_cast<T>(config.momentum),
           .weight_decay = static_cast<T>(config.weight_decay),
@@ -37,7 +37,7 @@ void Sgd<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T 
   expect_size("Sgd.step", "gradients", gradients, size_);
   expect_setting("Sgd.step", "learning_rate", learning_rate);
   auto const update = update_of<T>(config_, learning_rate);
-  auto const& kernels = update_kernels<T>(ctx);
+  auto const& kernels = step_kernels_for<T>(ctx);
   parallel_for_blocks(ctx, size_, elements_per_task, [&](std::int64_t begin, std::int64_t end) {
     kernels.sgd(values.data + begin, gradients.data + begin,
                 velocity_.empty() ? nullptr : velocity_.data() + begin, end - begin, update);
@@ -51,7 +51,7 @@ void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
   expect_rows<T>("Sgd.step_rows", table, rows, gradients, size_);
   expect_setting("Sgd.step_rows", "learning_rate", learning_rate);
   auto const update = update_of<T>(config_, learning_rate);
-  auto const& kernels = update_kernels<T>(ctx);
+  auto const& kernels = step_kernels_for<T>(ctx);
   for_each_row<T>(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
     kernels.sgd(table.row_data(row), gradient,
                 velocity_.empty() ? nullptr : velocity_.data() + row * table.cols, table.cols,

@@ -9,7 +9,7 @@
 namespace relweave::optim {
 
 template <typename T>
-struct AdamUpdate {
+struct AdamStep {
   T beta1, beta2;
   T step;             ///< learning rate over the correction of the mean
   T root_correction;  ///< divides the root of the square, before epsilon is added
@@ -18,7 +18,7 @@ struct AdamUpdate {
 };
 
 template <typename T>
-struct SgdUpdate {
+struct SgdStep {
   T learning_rate;
   T momentum;
   T weight_decay;
@@ -27,22 +27,21 @@ struct SgdUpdate {
 
 /// One step on n elements that follow each other.
 template <typename T>
-struct UpdateKernels {
+struct StepKernels {
   void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n,
-               AdamUpdate<T> const& update);
+               AdamStep<T> const& settings);
   /// velocity: nullptr without momentum.
   void (*sgd)(T* values, T const* gradients, T* velocity, std::int64_t n,
-              SgdUpdate<T> const& update);
+              SgdStep<T> const& settings);
 };
 
-/// Defined once per instruction set, in updates_cpu.cpp.
+/// Defined once per instruction set, in step_kernels_cpu.cpp.
 template <Isa isa, typename T>
-UpdateKernels<T> const& update_kernels_of();
+StepKernels<T> const& step_kernels();
 
 template <typename T>
-UpdateKernels<T> const& update_kernels(HostContext const& ctx) {
-  return with_isa(ctx,
-                  []<Isa isa>() -> UpdateKernels<T> const& { return update_kernels_of<isa, T>(); });
+StepKernels<T> const& step_kernels_for(HostContext const& ctx) {
+  return with_isa(ctx, []<Isa isa>() -> StepKernels<T> const& { return step_kernels<isa, T>(); });
 }
 
 /// Parameters per task of a parallel step.
