@@ -7,8 +7,10 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, nn, ops, plot, text
+from . import baselines, datasets, loss, nn, ops, optim, plot, text
 from ._core import __version__
+from ._graph_report import DegreeSummary, GraphReport, NodeTypeReport, RelationReport
+from ._schema import Schema
 from .catalog import Catalog
 from .config import GraphConfig, HGNNConfig, TwoTowerConfig
 from .errors import (
@@ -47,6 +49,7 @@ __all__ = [
     "ConfigError",
     "CudaError",
     "DTypeError",
+    "DegreeSummary",
     "DeviceError",
     "EpochRecord",
     "Error",
@@ -54,18 +57,22 @@ __all__ = [
     "FitReport",
     "GraphConfig",
     "GraphError",
+    "GraphReport",
     "HGNNConfig",
     "HeteroGraph",
     "IndexError",
     "InteractionLog",
     "IoError",
     "LogReport",
+    "NodeTypeReport",
     "NotCompiledError",
     "NotFittedError",
     "Progress",
     "ProgressBar",
     "Recommender",
+    "RelationReport",
     "Report",
+    "Schema",
     "ShapeError",
     "TrainingHistory",
     "TwoTower",
@@ -76,8 +83,10 @@ __all__ = [
     "datasets",
     "evaluate",
     "load",
+    "loss",
     "nn",
     "ops",
+    "optim",
     "plot",
     "show_config",
     "text",

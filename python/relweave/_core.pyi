@@ -241,21 +241,36 @@ class Recommender:
 
 _EdgeArrays = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32] | None]
 
+class Schema:
+    def __init__(self, node_types: list[str], relations: list[tuple[int, str, int]]) -> None: ...
+    @property
+    def node_types(self) -> list[str]: ...
+    @property
+    def relations(self) -> list[tuple[int, str, int]]: ...
+
 class HeteroGraph:
     def __init__(
         self,
         *,
-        node_types: list[str],
+        schema: Schema,
         node_counts: list[int],
-        relations: list[tuple[int, str, int]],
         edges: list[_EdgeArrays],
-        threads: int = 0,
+        threads: int,
     ) -> None: ...
-    def csr(
-        self, destination: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.int32], int, int, NDArray[np.float32]]: ...
+    @property
+    def schema(self) -> Schema: ...
+    def node_count(self, type: int) -> int: ...
     def edge_count(self, relation: int) -> int: ...
+    def edges(self, relation: int) -> _EdgeArrays: ...
 
+def add_reverse(
+    graph: HeteroGraph, names: list[tuple[int, str]], *, threads: int
+) -> HeteroGraph: ...
+def remove_duplicate_edges(graph: HeteroGraph, *, weight: str, threads: int) -> HeteroGraph: ...
+def remove_self_loops(graph: HeteroGraph, *, threads: int) -> HeteroGraph: ...
+def induced_subgraph(graph: HeteroGraph, nodes: list[Ints], *, threads: int) -> HeteroGraph: ...
+def top_neighbors(graph: HeteroGraph, k: int, *, threads: int) -> HeteroGraph: ...
+def graph_report(graph: HeteroGraph, *, threads: int) -> dict[str, Any]: ...
 def relation_aggregate(
     graph: HeteroGraph,
     destination: int,
@@ -272,7 +287,7 @@ def relation_aggregate(
 class _HeteroSage:
     def __init__(
         self,
-        graph: HeteroGraph,
+        schema: Schema,
         *,
         in_features: list[int],
         out_features: list[int],
@@ -293,38 +308,55 @@ class _HeteroSage:
 class HeteroSageFloat32(_HeteroSage): ...
 class HeteroSageFloat64(_HeteroSage): ...
 
-class _Adam:
-    def __init__(
-        self,
-        size: int,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
+class Optimizer:  # what the optimisers have in common; not a class of the module
+    def step(self, values: Any, gradients: Any, *, learning_rate: float, threads: int) -> None: ...
+    def step_rows(
+        self, table: Any, rows: Ints, gradients: Any, *, learning_rate: float, threads: int
     ) -> None: ...
-    def step(self, values: Any, gradients: Any, learning_rate: float) -> None: ...
 
-class AdamFloat32(_Adam): ...
-class AdamFloat64(_Adam): ...
+class AdamFloat32(Optimizer):
+    def __init__(
+        self, size: int, *, beta1: float, beta2: float, epsilon: float, weight_decay: float
+    ) -> None: ...
+
+class AdamFloat64(Optimizer):
+    def __init__(
+        self, size: int, *, beta1: float, beta2: float, epsilon: float, weight_decay: float
+    ) -> None: ...
+
+class SgdFloat32(Optimizer):
+    def __init__(
+        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+    ) -> None: ...
+
+class SgdFloat64(Optimizer):
+    def __init__(
+        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+    ) -> None: ...
+
+def cosine_schedule(base: float, steps: int, step: int) -> float: ...
 
 class _Losses:
     def margin(
-        self, positive: Any, negative: Any, *, margin: float
+        self, positive: Any, negative: Any, *, margin: float, threads: int
     ) -> tuple[float, NDArray[Any], NDArray[Any]]: ...
-    def bpr(self, positive: Any, negative: Any) -> tuple[float, NDArray[Any], NDArray[Any]]: ...
+    def bpr(
+        self, positive: Any, negative: Any, *, threads: int
+    ) -> tuple[float, NDArray[Any], NDArray[Any]]: ...
     def sampled_softmax(
         self,
         scores: Any,
-        target: NDArray[np.int32],
+        target: Ints,
         log_q: Any,
-        count: Any = None,
         *,
+        count: Any,
+        row_weights: Any,
         temperature: float,
         correction: float,
+        threads: int,
     ) -> tuple[float, NDArray[Any]]: ...
     def dot_product(
-        self, scores: Any, target: NDArray[np.int32], weights: Any
+        self, scores: Any, target: Ints, weights: Any, *, threads: int
     ) -> tuple[float, NDArray[Any]]: ...
 
 loss: _Losses
@@ -344,6 +376,12 @@ class _Metrics:
     def mark_listed(scores: Floats, *, k: int, listed: Bytes, threads: int = 0) -> None: ...
 
 metrics: _Metrics
+def write_safetensors(
+    path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
+) -> None: ...
+def read_safetensors(
+    path: str,
+) -> tuple[list[tuple[str, str, list[int], Bytes]], dict[str, str]]: ...
 
 class ExactIndex:
     def __init__(

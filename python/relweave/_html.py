@@ -6,6 +6,9 @@ import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""Head and rows, as `table` and `text_table` take them."""
+
 # Greys that read on white and on black; `!important` where notebooks style all tables.
 STYLE = (
     "<style>.relweave{border-collapse:collapse;font:14px/1.4 system-ui,sans-serif}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core, _html
+from ._arrays import as_array, as_indices
+from ._graph_report import GraphReport
+from ._schema import Relation as Relation
+from ._schema import Schema
+from .config import thread_count, whole
 from .errors import GraphError
 
-Relation = tuple[str, str, str]
-"""(source type, relation name, destination type): messages flow from source to destination."""
+Nodes = npt.NDArray[np.int32]
 
 
 class HeteroGraph:
@@ -28,12 +32,23 @@ class HeteroGraph:
     threads : int, optional
         Threads that build the graph; all processors by default.
 
+    Attributes
+    ----------
+    schema : Schema
+        Node types and relations.
+    node_counts : dict of str to int
+
     Raises
     ------
     GraphError
         A type that is not in `node_counts`, or duplicate names.
     IndexError
         An id outside its type; the message names relation, position and value.
+
+    Notes
+    -----
+    Methods that change edges or nodes return a new graph. Each takes time proportional to the
+    edges, and gives the same graph for any number of threads.
 
     Examples
     --------
@@ -43,6 +58,8 @@ class HeteroGraph:
     ... )
     >>> g.edge_count(("user", "rates", "item"))
     3
+    >>> g.add_reverse({("user", "rates", "item"): "rated_by"}).relations
+    (('user', 'rates', 'item'), ('item', 'rated_by', 'user'))
     """
 
     def __init__(
@@ -52,77 +69,159 @@ class HeteroGraph:
         *,
         threads: int | None = None,
     ) -> None:
-        self.node_counts = {name: int(count) for name, count in node_counts.items()}
-        self.relations: tuple[Relation, ...] = tuple(edges)
-        codes = {name: code for code, name in enumerate(self.node_counts)}
-        relations = []
+        self.schema = Schema(tuple(node_counts), tuple(edges))
         arrays = []
         for relation, columns in edges.items():
-            if relation[0] not in codes or relation[2] not in codes:
-                raise GraphError(
-                    f"HeteroGraph: edges: got relation {relation!r}, expected (source type, name, "
-                    f"destination type) with types among {', '.join(codes)}"
-                )
             if len(columns) not in (2, 3):
                 raise GraphError(
                     f"HeteroGraph: edges[{relation!r}]: got {len(columns)} arrays, expected "
                     "(source, destination) or (source, destination, weight)"
                 )
             source, destination = (_node_ids(c, relation) for c in columns[:2])
-            weight = np.ascontiguousarray(columns[2], np.float32) if len(columns) == 3 else None
-            relations.append((codes[relation[0]], relation[1], codes[relation[2]]))
+            weight = None
+            if len(columns) == 3:
+                given = as_array(columns[2], f"HeteroGraph: edges[{relation!r}]")
+                weight = np.ascontiguousarray(given, np.float32)
             arrays.append((source, destination, weight))
+        self.node_counts = {name: int(count) for name, count in node_counts.items()}
         self._core = _core.HeteroGraph(
-            node_types=list(self.node_counts),
+            schema=self.schema._core,
             node_counts=list(self.node_counts.values()),
-            relations=relations,
             edges=arrays,
-            threads=threads or 0,
+            threads=thread_count(threads, "HeteroGraph"),
         )
+
+    @classmethod
+    def _of(cls, core: _core.HeteroGraph) -> Self:
+        graph = cls.__new__(cls)
+        graph.schema = Schema._of(core.schema)
+        names = enumerate(graph.schema.node_types)
+        graph.node_counts = {name: core.node_count(code) for code, name in names}
+        graph._core = core
+        return graph
 
     @property
     def node_types(self) -> tuple[str, ...]:
         """The names of the node types, in order."""
-        return tuple(self.node_counts)
+        return self.schema.node_types
+
+    @property
+    def relations(self) -> tuple[Relation, ...]:
+        """The relations, in order."""
+        return self.schema.relations
 
     def edge_count(self, relation: Relation) -> int:
         """Return the number of edges of one relation."""
-        return int(self._core.edge_count(self._relation_code(relation)))
+        return self._core.edge_count(self.schema.relation_code(relation))
 
     def relations_into(self, destination: str) -> tuple[Relation, ...]:
         """Return the relations that end in a type, in the order in which aggregation adds them."""
-        self.type_code(destination)
-        return tuple(r for r in self.relations if r[2] == destination)
+        return self.schema.relations_into(destination)
 
-    def edges(self, relation: Relation) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    def edges(self, relation: Relation) -> tuple[Nodes, Nodes]:
         """Return source and destination of a relation's edges, by destination, then source."""
-        self._relation_code(relation)
-        into = self.relations_into(relation[2])
-        offsets, cols, count, _, _ = self._core.csr(self.type_code(relation[2]))
-        degrees = np.diff(offsets).reshape(-1, count)[:, into.index(relation)]
-        rows = np.arange(len(degrees)) * count + into.index(relation)
-        starts = np.repeat(offsets[rows], degrees)
-        within = np.arange(degrees.sum()) - np.repeat(np.cumsum(degrees) - degrees, degrees)
-        base = sum(self.node_counts[r[0]] for r in into[: into.index(relation)])
-        destination = np.repeat(np.arange(len(degrees), dtype=np.int32), degrees)
-        return (cols[starts + within] - base).astype(np.int32), destination
+        source, destination, _ = self._core.edges(self.schema.relation_code(relation))
+        return source, destination
+
+    def weights(self, relation: Relation) -> npt.NDArray[np.float32] | None:
+        """Return the weights of a relation's edges in the order of `edges`; None without any."""
+        return self._core.edges(self.schema.relation_code(relation))[2]
 
     def type_code(self, node_type: str) -> int:
         """Return the position of a node type. Raises GraphError that lists the types."""
-        if node_type not in self.node_counts:
-            raise GraphError(
-                f"HeteroGraph: got node type {node_type!r}, expected one of "
-                f"{', '.join(self.node_counts)}"
-            )
-        return self.node_types.index(node_type)
+        return self.schema.type_code(node_type)
 
-    def _relation_code(self, relation: Relation) -> int:
-        if relation not in self.relations:
+    def add_reverse(
+        self, names: str | Mapping[Relation, str] = "_reverse", *, threads: int | None = None
+    ) -> HeteroGraph:
+        """Add reverse relations with the same weights after the existing relations.
+
+        Parameters
+        ----------
+        names : str or mapping of relation to str
+            What to append to the name of every relation (a, name, b) for its reverse; or the names
+            of the reverses of some relations. With the same name where a and b differ, both are
+            two directions of one relation, as `rw.nn.HeteroSAGE` can share weights between.
+        threads : int, optional
+
+        Raises
+        ------
+        GraphError
+            The graph has no such relation, or has one of the new name.
+
+        Examples
+        --------
+        >>> import relweave as rw
+        >>> g = rw.HeteroGraph({"a": 2, "b": 1}, {("a", "to", "b"): ([1], [0])})
+        >>> g.add_reverse().edges(("b", "to_reverse", "a"))[1]
+        array([1], dtype=int32)
+        """
+        if isinstance(names, str):
+            names = {r: r[1] + names for r in self.relations}
+        pairs = [(self.schema.relation_code(r), name) for r, name in names.items()]
+        count = thread_count(threads, "HeteroGraph.add_reverse")
+        return self._of(_core.add_reverse(self._core, pairs, threads=count))
+
+    def remove_duplicate_edges(
+        self, weight: Literal["first", "sum", "max"] = "sum", *, threads: int | None = None
+    ) -> HeteroGraph:
+        """Keep one of the edges with the same relation, source and destination.
+
+        `weight` says what the weight of an edge that stands for several is.
+        """
+        count = thread_count(threads, "HeteroGraph.remove_duplicate_edges")
+        return self._of(_core.remove_duplicate_edges(self._core, weight=weight, threads=count))
+
+    def remove_self_loops(self, *, threads: int | None = None) -> HeteroGraph:
+        """Remove the edges of a node with itself, in relations from a type to itself."""
+        count = thread_count(threads, "HeteroGraph.remove_self_loops")
+        return self._of(_core.remove_self_loops(self._core, threads=count))
+
+    def induced_subgraph(
+        self, nodes: Mapping[str, npt.ArrayLike], *, threads: int | None = None
+    ) -> HeteroGraph:
+        """Return the graph of the given nodes and the edges between them.
+
+        Parameters
+        ----------
+        nodes : mapping of str to array of int
+            For every type the nodes to keep, each once: node k of the new graph is
+            ``nodes[type][k]``.
+        threads : int, optional
+
+        Raises
+        ------
+        GraphError
+            A type is missing or unknown, or a node is given twice.
+        IndexError
+            A node that the graph does not have.
+        """
+        where = "HeteroGraph.induced_subgraph"
+        if set(nodes) != set(self.node_types):
             raise GraphError(
-                f"HeteroGraph: got relation {relation!r}, expected one of "
-                f"{', '.join(map(repr, self.relations))}"
+                f"{where}: nodes: got types {sorted(nodes)}, expected {sorted(self.node_types)}"
             )
-        return self.relations.index(relation)
+        ids = [as_indices(nodes[t], f"{where}: nodes[{t!r}]", n) for t, n in self._sizes()]
+        count = thread_count(threads, where)
+        return self._of(_core.induced_subgraph(self._core, ids, threads=count))
+
+    def top_neighbors(self, k: int, *, threads: int | None = None) -> HeteroGraph:
+        """Keep of every destination's edges, relation by relation, the k with the highest weights.
+
+        Of equal ones those with the lower source; edges of a relation without weights are equal.
+        """
+        where = "HeteroGraph.top_neighbors"
+        limit = min(whole(k, where, "k"), np.iinfo(np.int32).max)
+        count = thread_count(threads, where)
+        return self._of(_core.top_neighbors(self._core, limit, threads=count))
+
+    def report(self, *, threads: int | None = None) -> GraphReport:
+        """Return sizes, degrees, cold nodes, duplicates and memory; it prints as tables."""
+        count = thread_count(threads, "HeteroGraph.report")
+        return GraphReport.of(self.relations, _core.graph_report(self._core, threads=count))
+
+    def _sizes(self) -> list[tuple[str, int]]:
+        return list(self.node_counts.items())
 
     def __repr__(self) -> str:
         nodes = ", ".join(f"{n} {t}" for t, n in self.node_counts.items())
@@ -130,13 +229,13 @@ class HeteroGraph:
         return f"HeteroGraph({nodes}; {len(self.relations)} relations, {edges} edges)"
 
     def _repr_html_(self) -> str:
-        nodes = _html.table(["node type", "nodes"], list(self.node_counts.items()))
-        rows = [[*relation, self.edge_count(relation)] for relation in self.relations]
-        return nodes + _html.table(["from", "relation", "to", "edges"], rows)
+        types = _html.table(["node type", "nodes"], self._sizes())
+        edges = [(" ".join(r), self.edge_count(r)) for r in self.relations]
+        return types + _html.table(["relation", "edges"], edges)
 
 
-def _node_ids(values: Any, relation: Relation) -> npt.NDArray[np.int32]:
-    array = np.asarray(values)
+def _node_ids(values: Any, relation: Relation) -> Nodes:
+    array = as_array(values, f"HeteroGraph: edges[{relation!r}]")
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise GraphError(
             f"HeteroGraph: edges[{relation!r}]: got shape {array.shape} of {array.dtype}, expected "

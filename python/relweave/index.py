@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .ops import as_matrix
+from ._arrays import as_matrix
+from .config import thread_count
 
 
 class ExactIndex:
@@ -53,5 +54,7 @@ class ExactIndex:
         queries that are not finite.
         """
         matrix = np.ascontiguousarray(as_matrix(queries, "ExactIndex: queries"), np.float32)
-        ids, scores = self._core.search(matrix, k=int(k), threads=threads or 0)
+        ids, scores = self._core.search(
+            matrix, k=int(k), threads=thread_count(threads, "ExactIndex.search")
+        )
         return ids, scores

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from ._arrays import Array, as_array, as_matrix
+from ._schema import Schema
+from .config import thread_count
 from .errors import ConfigError, DTypeError, ShapeError
 from .graph import HeteroGraph
-from .ops import Array, as_matrix
 
 
 class HeteroSAGE:
@@ -23,8 +25,9 @@ class HeteroSAGE:
 
     Parameters
     ----------
-    graph : HeteroGraph
-        Gives node types and relations; any graph with the same ones can be passed later.
+    schema : Schema
+        Node types and relations, as `HeteroGraph.schema` has them (a graph counts as its schema);
+        any graph with this schema can be passed later.
     in_features : mapping of str to int
         Input features of each node type.
     hidden : int or sequence of int
@@ -39,17 +42,24 @@ class HeteroSAGE:
     dtype : numpy dtype
         float32 for work, float64 for gradient checks.
     seed : int
+    threads : int, optional
+
+    Raises
+    ------
+    ConfigError, DTypeError
+        Features for other types than the schema's, or a setting out of range.
 
     Notes
     -----
-    Source: Damianou et al. 2024 (arXiv 2403.07478); De Nadai et al. 2024, eqs. 1-3
-    (arXiv 2403.05185).
+    `backward` differentiates the last call, whose inputs are read again, not copied: leave them as
+    they are until then. The same bits for any number of threads. Source: Damianou et al. 2024
+    (arXiv 2403.07478); De Nadai et al. 2024, eqs. 1-3 (arXiv 2403.05185).
 
     Examples
     --------
     >>> import numpy as np, relweave as rw
     >>> g = rw.HeteroGraph({"user": 4, "item": 3}, {("user", "rates", "item"): ([0, 3], [1, 2])})
-    >>> net = rw.nn.HeteroSAGE(g, {"user": 5, "item": 2}, hidden=8, layers=2)
+    >>> net = rw.nn.HeteroSAGE(g.schema, {"user": 5, "item": 2}, hidden=8, layers=2)
     >>> out = net(g, {"user": np.ones((4, 5), "f4"), "item": np.ones((3, 2), "f4")})
     >>> out["item"].shape
     (3, 8)
@@ -57,7 +67,7 @@ class HeteroSAGE:
 
     def __init__(
         self,
-        graph: HeteroGraph,
+        schema: Schema | HeteroGraph,
         in_features: Mapping[str, int],
         *,
         hidden: int | Sequence[int] = 64,
@@ -69,22 +79,23 @@ class HeteroSAGE:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        if set(in_features) != set(graph.node_types):
+        self.schema = schema.schema if isinstance(schema, HeteroGraph) else schema
+        self.node_types = self.schema.node_types
+        if set(in_features) != set(self.node_types):
             raise ConfigError(
                 f"HeteroSAGE: in_features: got types {sorted(in_features)}, expected "
-                f"{sorted(graph.node_types)}"
+                f"{sorted(self.node_types)}"
             )
         if reduce not in ("max", "mean", "sum"):
             raise ConfigError(f"HeteroSAGE: reduce: got {reduce!r}, expected max, mean or sum")
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
             raise DTypeError(f"HeteroSAGE: dtype: got {self.dtype}, expected float32 or float64")
-        self.node_types = graph.node_types
-        self.threads = threads or 0
+        self.threads = thread_count(threads, "HeteroSAGE")
         sizes = [hidden] * layers if isinstance(hidden, int) else list(hidden)
         make = _core.HeteroSageFloat32 if self.dtype == np.float32 else _core.HeteroSageFloat64
         self._core = make(
-            graph._core,
+            self.schema._core,
             in_features=[int(in_features[t]) for t in self.node_types],
             out_features=[int(s) for s in sizes],
             reduce=reduce,
@@ -102,14 +113,22 @@ class HeteroSAGE:
         return dict(self._core.gradients())
 
     def load_parameters(self, values: Mapping[str, Any]) -> None:
-        """Copy weights in. Raises ConfigError or ShapeError, and changes nothing, on a mismatch."""
+        """Copy weights in. A mismatch raises ConfigError, ShapeError or DTypeError."""
         own = self.parameters()
         if set(values) != set(own):
             raise ConfigError(
                 f"HeteroSAGE.load_parameters: got {sorted(values)}, expected {sorted(own)}"
             )
-        arrays = {name: np.asarray(value) for name, value in values.items()}
+        arrays = {
+            name: as_array(value, f"HeteroSAGE.load_parameters: {name}")
+            for name, value in values.items()
+        }
         for name, array in arrays.items():
+            if array.dtype.kind != "f":
+                raise DTypeError(
+                    f"HeteroSAGE.load_parameters: {name}: got dtype {array.dtype}, expected "
+                    f"{own[name].dtype}"
+                )
             if array.shape != own[name].shape:
                 raise ShapeError(
                     f"HeteroSAGE.load_parameters: {name}: got shape {array.shape}, expected "

@@ -9,24 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from .errors import ConfigError, DTypeError, ShapeError
+from ._arrays import Array, as_matrix
+from .config import thread_count
+from .errors import ConfigError, ShapeError
 from .graph import HeteroGraph, Relation
-
-Array = npt.NDArray[Any]
-
-
-def as_matrix(value: Any, where: str) -> Array:
-    """Return a C-contiguous float32 or float64 matrix, without a copy if `value` is one."""
-    array = value if isinstance(value, np.ndarray) else _from_foreign(value)
-    if array.dtype not in (np.float32, np.float64):
-        raise DTypeError(f"{where}: got dtype {array.dtype}, expected float32 or float64")
-    if array.ndim != 2:
-        raise ShapeError(f"{where}: got {array.ndim} dimensions, expected 2")
-    return np.ascontiguousarray(array)
-
-
-def _from_foreign(value: Any) -> Array:
-    return np.from_dlpack(value) if hasattr(value, "__dlpack__") else np.asarray(value)
 
 
 def relation_aggregate(
@@ -129,7 +115,7 @@ def relation_aggregate(
         relu=activation == "relu",
         l2_normalize=l2_normalize,
         reference=implementation == "reference",
-        threads=threads or 0,
+        threads=thread_count(threads, where),
     )
     if not return_arg:
         return out

@@ -61,9 +61,11 @@ PYBIND11_MODULE(_core, m) {
   m.def("show_config", &show_config);
   bind_errors(m);
   bind_graph(m);
+  bind_transform(m);
   bind_nn(m);
   bind_loss(m);
   bind_metrics(m);
+  bind_optim(m);
   bind_retrieval(m);
   bind_model(m);
 }

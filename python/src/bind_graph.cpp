@@ -5,6 +5,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/graph/builder.hpp>
+#include <relweave/graph/transform.hpp>
 #include <relweave/ops/relation_aggregate/reference.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
@@ -17,22 +18,56 @@ namespace {
 using RelationTuple = std::tuple<std::int32_t, std::string, std::int32_t>;
 using EdgeTuple = std::tuple<Array<NodeId>, Array<NodeId>, std::optional<Array<float>>>;
 
-SharedGraph make_graph(std::vector<std::string> node_types, std::vector<std::int64_t> node_counts,
-                       std::vector<RelationTuple> const& relations,
-                       std::vector<EdgeTuple> const& edges, int threads) {
+graph::Schema make_schema(std::vector<std::string> node_types,
+                          std::vector<RelationTuple> const& relations) {
   std::vector<graph::Relation> named;
   for (auto const& [source, name, destination] : relations) {
     named.push_back({static_cast<NodeTypeId>(source), name, static_cast<NodeTypeId>(destination)});
   }
+  return {std::move(node_types), std::move(named)};
+}
+
+std::vector<std::string> node_types_of(graph::Schema const& schema) {
+  std::vector<std::string> names;
+  for (std::int32_t t = 0; t < schema.node_type_count(); ++t) {
+    names.push_back(schema.name(static_cast<NodeTypeId>(t)));
+  }
+  return names;
+}
+
+std::vector<RelationTuple> relations_of(graph::Schema const& schema) {
+  std::vector<RelationTuple> relations;
+  for (std::int32_t r = 0; r < schema.relation_count(); ++r) {
+    auto const& relation = schema.relation(static_cast<RelationId>(r));
+    relations.emplace_back(index(relation.source), relation.name, index(relation.destination));
+  }
+  return relations;
+}
+
+SharedGraph make_graph(graph::Schema const& schema, std::vector<std::int64_t> node_counts,
+                       std::vector<EdgeTuple> const& edges, int threads) {
   py::gil_scoped_release const release;
-  graph::HeteroGraphBuilder builder(graph::Schema(std::move(node_types), std::move(named)),
-                                    std::move(node_counts));
+  graph::HeteroGraphBuilder builder(schema, std::move(node_counts));
   for (std::size_t r = 0; r < edges.size(); ++r) {
     auto const& [source, destination, weights] = edges[r];
     builder.add_edges(static_cast<RelationId>(r), vector_of(source), vector_of(destination),
                       weights ? vector_of(*weights) : VectorView<float const>{});
   }
   return std::make_shared<graph::HeteroGraph>(builder.build(HostContext{.threads = threads}));
+}
+
+py::tuple edges_of(graph::HeteroGraph const& graph, std::int32_t relation) {
+  auto const id = static_cast<RelationId>(relation);
+  auto const edges = [&] {
+    py::gil_scoped_release const release;
+    return graph::to_edges(graph, id);
+  }();
+  py::object weights = py::none();
+  if (graph.has_weights(id)) {
+    weights = copy_of(VectorView<float const>(edges.weights.view()));
+  }
+  return py::make_tuple(copy_of(VectorView<NodeId const>(edges.source.view())),
+                        copy_of(VectorView<NodeId const>(edges.destination.view())), weights);
 }
 
 Reduce reduce_of(std::string const& word) {
@@ -95,23 +130,26 @@ py::tuple aggregate(SharedGraph const& graph, std::int32_t destination, Array<T>
   return py::make_tuple(out, arg);
 }
 
-py::tuple csr_of(SharedGraph const& graph, std::int32_t destination) {
-  auto const csr = graph->csr(static_cast<NodeTypeId>(destination));
-  return py::make_tuple(copy_of(csr.row_offsets), copy_of(csr.cols), csr.relations,
-                        csr.message_rows,
-                        copy_of(graph->weights(static_cast<NodeTypeId>(destination))));
-}
-
 }  // namespace
 
 void bind_graph(py::module_& m) {
+  py::class_<graph::Schema>(m, "Schema")
+      .def(py::init(&make_schema), py::arg("node_types"), py::arg("relations"))
+      .def_property_readonly("node_types", &node_types_of)
+      .def_property_readonly("relations", &relations_of);
   py::class_<graph::HeteroGraph, SharedGraph>(m, "HeteroGraph")
-      .def(py::init(&make_graph), py::kw_only(), py::arg("node_types"), py::arg("node_counts"),
-           py::arg("relations"), py::arg("edges"), py::arg("threads") = 0)
-      .def("csr", &csr_of, py::arg("destination"))
-      .def("edge_count", [](graph::HeteroGraph const& g, std::int32_t relation) {
-        return g.edge_count(static_cast<RelationId>(relation));
-      });
+      .def(py::init(&make_graph), py::kw_only(), py::arg("schema"), py::arg("node_counts"),
+           py::arg("edges"), py::arg("threads"))
+      .def_property_readonly("schema", &graph::HeteroGraph::schema)
+      .def("node_count",
+           [](graph::HeteroGraph const& g, std::int32_t type) {
+             return g.node_count(static_cast<NodeTypeId>(type));
+           })
+      .def("edge_count",
+           [](graph::HeteroGraph const& g, std::int32_t relation) {
+             return g.edge_count(static_cast<RelationId>(relation));
+           })
+      .def("edges", &edges_of, py::arg("relation"));
   m.def("relation_aggregate", &aggregate<float>, py::arg("graph"), py::arg("destination"),
         py::arg("messages").noconvert(), py::arg("self").noconvert(), py::kw_only(),
         py::arg("reduce"), py::arg("relu"), py::arg("l2_normalize"), py::arg("reference"),

@@ -13,10 +13,10 @@ namespace {
 template <typename T>
 class Sage {
  public:
-  Sage(SharedGraph const& graph, std::vector<std::int64_t> in_features,
+  Sage(graph::Schema const& schema, std::vector<std::int64_t> in_features,
        std::vector<std::int64_t> out_features, std::string const& reduce, bool l2_normalize,
        bool share_directions, std::uint64_t seed)
-      : schema_(graph->schema()),
+      : schema_(schema),
         network_(schema_,
                  {.in_features = std::move(in_features),
                   .out_features = std::move(out_features),
@@ -102,9 +102,9 @@ class Sage {
 template <typename T>
 void bind_sage(py::module_& m, char const* name) {
   py::class_<Sage<T>>(m, name)
-      .def(py::init<SharedGraph const&, std::vector<std::int64_t>, std::vector<std::int64_t>,
+      .def(py::init<graph::Schema const&, std::vector<std::int64_t>, std::vector<std::int64_t>,
                     std::string const&, bool, bool, std::uint64_t>(),
-           py::arg("graph"), py::kw_only(), py::arg("in_features"), py::arg("out_features"),
+           py::arg("schema"), py::kw_only(), py::arg("in_features"), py::arg("out_features"),
            py::arg("reduce"), py::arg("l2_normalize"), py::arg("share_directions"), py::arg("seed"))
       .def("parameters", [](py::object const& self) { return Sage<T>::tensors(self, false); })
       .def("gradients", [](py::object const& self) { return Sage<T>::tensors(self, true); })

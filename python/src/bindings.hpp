@@ -27,6 +27,11 @@ VectorView<T const> vector_of(Array<T> const& a) {
 }
 
 template <typename T>
+VectorView<T> mutable_vector_of(Array<T>& a) {
+  return {a.mutable_data(), a.size()};
+}
+
+template <typename T>
 MatrixView<T const> matrix_of(Array<T> const& a) {
   if (a.ndim() != 2) {
     return {a.data(), a.size() == 0 ? 0 : 1, a.size()};

@@ -17,6 +17,9 @@ double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
   expect_indices(here, "target", target, scores.cols);
   expect_size(here, "weights", weights, scores.cols);
   expect_shape(here, "grad", grad, scores.rows, scores.cols);
+  if (scores.rows == 0) {
+    raise<ShapeError>(here, "scores", "no row", "at least one");
+  }
   double total_weight = 0;
   for (T const w : weights) {
     if (!(w >= 0)) {

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <string>
 
 #include <relweave/core/error.hpp>
 #include <relweave/loss/bpr.hpp>
@@ -47,9 +48,12 @@ double margin(HostContext const& ctx, In<VectorView<T const>> positive,
               In<MatrixView<T const>> negative, MarginParams const& params,
               VectorView<T> grad_positive, MatrixView<T> grad_negative) {
   double const m = params.margin;
+  if (!std::isfinite(m)) {
+    raise<ConfigError>("margin", "margin", std::to_string(m), "a finite number");
+  }
   return pairwise(
       "margin", ctx, positive, negative, grad_positive, grad_negative,
-      [m](double d) { return d + m > 0 ? d + m : 0.0; },
+      [m](double d) { return d + m <= 0 ? 0.0 : d + m; },  // NaN stays NaN
       [m](double d) { return d + m > 0 ? 1.0 : 0.0; });
 }
 

@@ -21,6 +21,11 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
   expect_size(here, "candidates.log_q", candidates.log_q, n);
   if (!candidates.count.empty()) {
     expect_size(here, "candidates.count", candidates.count, n);
+    for (T const count : candidates.count) {
+      if (!(count > 0)) {
+        raise<ConfigError>(here, "candidates.count", std::to_string(count), "above 0");
+      }
+    }
   }
   if (!row_weights.empty()) {
     expect_size(here, "row_weights", row_weights, scores.rows);

@@ -3,40 +3,68 @@
 #include <cmath>
 
 #include <relweave/core/error.hpp>
-#include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
 
+#include "rows.hpp"
 #include "step_kernels.hpp"
 
 namespace relweave::optim {
 
 namespace {
 
-constexpr std::int64_t task_elements = 1 << 15;
+template <typename T>
+AdamStep<T> update_of(AdamConfig const& config, double step, double root_correction) {
+  return {.beta1 = static_cast<T>(config.beta1),
+          .beta2 = static_cast<T>(config.beta2),
+          .step = static_cast<T>(step),
+          .root_correction = static_cast<T>(root_correction),
+          .epsilon = static_cast<T>(config.epsilon),
+          .weight_decay = static_cast<T>(config.weight_decay)};
+}
 
 }  // namespace
 
 template <Scalar T>
 Adam<T>::Adam(AdamConfig const& config, std::int64_t size)
-    : config_(config), mean_(Buffer<T>::zeros(size)), square_(Buffer<T>::zeros(size)) {}
+    : config_(config), mean_(Buffer<T>::zeros(size)), square_(Buffer<T>::zeros(size)) {
+  expect_setting("Adam", "beta1", config.beta1, 1);
+  expect_setting("Adam", "beta2", config.beta2, 1);
+  expect_setting("Adam", "epsilon", config.epsilon);
+  expect_setting("Adam", "weight_decay", config.weight_decay);
+}
 
 template <Scalar T>
 void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
                    double learning_rate) {
   expect_size("Adam.step", "values", values, mean_.size());
   expect_size("Adam.step", "gradients", gradients, mean_.size());
-  ++steps_;
-  auto const t = static_cast<double>(steps_);
-  double const step = learning_rate / (1 - std::pow(config_.beta1, t));
-  double const root_correction = std::sqrt(1 - std::pow(config_.beta2, t));
-  auto const& kernels =
-      with_isa(ctx, []<Isa isa>() -> StepKernels<T> const& { return step_kernels<isa, T>(); });
-  parallel_for_blocks(ctx, values.size, task_elements, [&](std::int64_t begin, std::int64_t end) {
-    kernels.adam(values.data + begin, gradients.data + begin, mean_.data() + begin,
-                 square_.data() + begin, end - begin, static_cast<T>(config_.beta1),
-                 static_cast<T>(config_.beta2), static_cast<T>(step),
-                 static_cast<T>(root_correction), static_cast<T>(config_.epsilon),
-                 static_cast<T>(config_.weight_decay));
+  expect_setting("Adam.step", "learning_rate", learning_rate);
+  auto const t = static_cast<double>(++steps_);
+  auto const update = update_of<T>(config_, learning_rate / (1 - std::pow(config_.beta1, t)),
+                                   std::sqrt(1 - std::pow(config_.beta2, t)));
+  auto const& kernels = step_kernels_for<T>(ctx);
+  parallel_for_blocks(
+      ctx, values.size, elements_per_task, [&](std::int64_t begin, std::int64_t end) {
+        kernels.adam(values.data + begin, gradients.data + begin, mean_.data() + begin,
+                     square_.data() + begin, end - begin, update);
+      });
+}
+
+template <Scalar T>
+void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
+                        In<VectorView<NodeId const>> rows, In<MatrixView<T const>> gradients,
+                        double learning_rate) {
+  expect_rows<T>("Adam.step_rows", table, rows, gradients, mean_.size());
+  expect_setting("Adam.step_rows", "learning_rate", learning_rate);
+  auto const t = static_cast<double>(++steps_);
+  double const correction = std::sqrt(1 - std::pow(config_.beta2, t));
+  auto const update =
+      update_of<T>(config_, learning_rate * correction / (1 - std::pow(config_.beta1, t)), 1);
+  auto const& kernels = step_kernels_for<T>(ctx);
+  for_each_row<T>(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
+    std::int64_t const at = row * table.cols;
+    kernels.adam(table.row_data(row), gradient, mean_.data() + at, square_.data() + at, table.cols,
+                 update);
   });
 }
 

@@ -2,20 +2,49 @@
 
 #include <cstdint>
 
+#include <relweave/core/context.hpp>
 #include <relweave/core/isa.hpp>
+#include <relweave/core/isa_dispatch.hpp>
 
 namespace relweave::optim {
 
-/// What an optimiser does with n elements, compiled once per instruction set.
 template <typename T>
-struct StepKernels {
-  /// One step of Adam; see optim::Adam.
-  void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n, T beta1, T beta2,
-               T step, T root_correction, T epsilon, T weight_decay);
+struct AdamStep {
+  T beta1, beta2;
+  T step;             ///< learning rate over the correction of the mean
+  T root_correction;  ///< divides the root of the square, before epsilon is added
+  T epsilon;
+  T weight_decay;
 };
 
-/// Defined once per instruction set, in step_kernels_cpu.cpp; chosen by with_isa.
+template <typename T>
+struct SgdStep {
+  T learning_rate;
+  T momentum;
+  T weight_decay;
+  bool nesterov;
+};
+
+/// One step on n elements that follow each other.
+template <typename T>
+struct StepKernels {
+  void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n,
+               AdamStep<T> const& settings);
+  /// velocity: nullptr without momentum.
+  void (*sgd)(T* values, T const* gradients, T* velocity, std::int64_t n,
+              SgdStep<T> const& settings);
+};
+
+/// Defined once per instruction set, in step_kernels_cpu.cpp.
 template <Isa isa, typename T>
 StepKernels<T> const& step_kernels();
+
+template <typename T>
+StepKernels<T> const& step_kernels_for(HostContext const& ctx) {
+  return with_isa(ctx, []<Isa isa>() -> StepKernels<T> const& { return step_kernels<isa, T>(); });
+}
+
+/// Parameters per task of a parallel step.
+inline constexpr std::int64_t elements_per_task = 1 << 15;
 
 }  // namespace relweave::optim

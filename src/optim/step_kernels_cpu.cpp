@@ -16,18 +16,42 @@ inline double root(double x) {
 
 template <typename T>
 void adam(T* __restrict values, T const* __restrict gradients, T* __restrict mean,
-          T* __restrict square, std::int64_t n, T beta1, T beta2, T step, T root_correction,
-          T epsilon, T weight_decay) {
+          T* __restrict square, std::int64_t n, AdamStep<T> const& settings) {
+  AdamStep<T> const s = settings;
   for (std::int64_t i = 0; i < n; ++i) {
-    T const g = gradients[i] + weight_decay * values[i];
-    mean[i] = beta1 * mean[i] + (1 - beta1) * g;
-    square[i] = beta2 * square[i] + (1 - beta2) * g * g;
-    values[i] -= step * mean[i] / (root(square[i]) / root_correction + epsilon);
+    T const g = gradients[i] + s.weight_decay * values[i];
+    mean[i] = s.beta1 * mean[i] + (1 - s.beta1) * g;
+    square[i] = s.beta2 * square[i] + (1 - s.beta2) * g * g;
+    values[i] -= s.step * mean[i] / (root(square[i]) / s.root_correction + s.epsilon);
+  }
+}
+
+template <bool Nesterov, typename T>
+void sgd_with_momentum(T* __restrict values, T const* __restrict gradients, T* __restrict velocity,
+                       std::int64_t n, SgdStep<T> const& settings) {
+  SgdStep<T> const s = settings;
+  for (std::int64_t i = 0; i < n; ++i) {
+    T const g = gradients[i] + s.weight_decay * values[i];
+    velocity[i] = s.momentum * velocity[i] + g;
+    values[i] -= s.learning_rate * (Nesterov ? g + s.momentum * velocity[i] : velocity[i]);
   }
 }
 
 template <typename T>
-constexpr StepKernels<T> table{.adam = adam<T>};
+void sgd(T* __restrict values, T const* __restrict gradients, T* velocity, std::int64_t n,
+         SgdStep<T> const& settings) {
+  if (velocity != nullptr) {
+    return settings.nesterov ? sgd_with_momentum<true>(values, gradients, velocity, n, settings)
+                             : sgd_with_momentum<false>(values, gradients, velocity, n, settings);
+  }
+  SgdStep<T> const s = settings;
+  for (std::int64_t i = 0; i < n; ++i) {
+    values[i] -= s.learning_rate * (gradients[i] + s.weight_decay * values[i]);
+  }
+}
+
+template <typename T>
+constexpr StepKernels<T> table{.adam = adam<T>, .sgd = sgd<T>};
 
 }  // namespace
 

@@ -200,3 +200,37 @@ TEST_CASE("losses give the same bits for any number of threads and refuse bad in
                                            test::view_of(negative), one.view()),
                   ConfigError);
 }
+
+TEST_CASE("losses show NaN scores and refuse what has no meaning", "[loss]") {
+  auto negative = Matrix<double>::from_rows({{0.5, std::nan("")}});
+  double const positive[] = {0.4};
+  double grad_positive[1];
+  Matrix<double> grad(1, 2);
+  std::vector<double> const ones(2, 1.0), zero_count{1.0, 0.0};
+  std::vector<NodeId> const target{0};
+  VectorView<double const> const p{positive, 1};
+  VectorView<double> const gp{grad_positive, 1};
+  auto const n = negative.view();
+  auto const softmax = [&](std::vector<double> const& count) {
+    return loss::sampled_softmax<double>(HostContext{}, n,
+                                         {.target = test::view_of(target),
+                                          .log_q = test::view_of(ones),
+                                          .count = test::view_of(count)},
+                                         {}, {}, grad.view());
+  };
+
+  CHECK(std::isnan(loss::margin<double>(HostContext{}, p, n, {}, gp, grad.view())));
+  CHECK(std::isnan(loss::bpr<double>(HostContext{}, p, n, gp, grad.view())));
+  CHECK(std::isnan(loss::dot_product<double>(HostContext{}, n, test::view_of(target),
+                                             test::view_of(ones), grad.view())));
+  CHECK(std::isnan(softmax(ones)));
+  CHECK_THROWS_WITH(softmax(zero_count), Catch::Contains("candidates.count"));
+  CHECK_THROWS_AS(loss::margin<double>(HostContext{}, p, n, {.margin = HUGE_VAL}, gp, grad.view()),
+                  ConfigError);
+  CHECK_THROWS_AS(loss::bpr<double>(HostContext{}, p, MatrixView<double>{nullptr, 1, 0}, gp,
+                                    MatrixView<double>{nullptr, 1, 0}),
+                  ShapeError);
+  CHECK_THROWS_AS(loss::dot_product<double>(HostContext{}, MatrixView<double>{nullptr, 0, 2}, {},
+                                            test::view_of(ones), MatrixView<double>{nullptr, 0, 2}),
+                  ShapeError);
+}

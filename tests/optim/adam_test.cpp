@@ -3,10 +3,13 @@
 #include <cmath>
 #include <vector>
 
+#include <relweave/core/buffer.hpp>
 #include <relweave/core/error.hpp>
 #include <relweave/optim/adam.hpp>
 #include <relweave/optim/early_stopping.hpp>
 #include <relweave/optim/schedule.hpp>
+
+#include "support/gradient_check.hpp"
 
 using namespace relweave;
 
@@ -33,8 +36,58 @@ TEST_CASE("Adam follows its recurrence step by step", "[optim][adam]") {
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(values[i] == Approx(expected[i]).epsilon(1e-12));
   }
-  CHECK_THROWS_AS(adam.step(HostContext{}, {values.data(), 2}, {values.data(), 2}, 0.01),
-                  ShapeError);
+}
+
+TEST_CASE("a step on rows moves these rows and their moments", "[optim][adam]") {
+  auto table = Matrix<double>::from_rows({{1, 2}, {3, 4}, {5, 6}});
+  auto const gradients = Matrix<double>::from_rows({{0.5, -1}, {2, 0.25}, {1, 1}});
+  std::vector<NodeId> const rows{2, 0, 2};  // row 2 twice: its gradients add up
+  optim::Adam<double> adam({}, 6);
+
+  adam.step_rows(HostContext{}, table.view(), {rows.data(), 3}, gradients.view(), 0.1);
+  adam.step_rows(HostContext{}, table.view(), {rows.data(), 1}, gradients.view().row_slice(0, 1),
+                 0.1);
+
+  auto const v = table.view();
+  auto const moved = [](double g, double epsilon) {
+    return 0.1 * g * (1 - 0.9) / (1 - 0.9) /
+           (std::sqrt(g * g * (1 - 0.999) / (1 - 0.999)) + epsilon);
+  };
+  double const epsilon = 1e-8 / std::sqrt(1 - 0.999);  // added before the correction of the root
+  CHECK(v(0, 0) == Approx(1 - moved(2, epsilon)).epsilon(1e-12));
+  CHECK(v(0, 1) == Approx(2 - moved(0.25, epsilon)).epsilon(1e-12));
+  CHECK(v(1, 0) == 3);
+  CHECK(v(1, 1) == 4);
+  double const first = 5 - moved(1.5, epsilon);
+  double const mean = 0.9 * 0.1 * 1.5 + 0.1 * 0.5;
+  double const square = 0.999 * 0.001 * 1.5 * 1.5 + 0.001 * 0.5 * 0.5;
+  double const step = 0.1 * std::sqrt(1 - 0.999 * 0.999) / (1 - 0.81);
+  CHECK(v(2, 0) == Approx(first - step * mean / (std::sqrt(square) + 1e-8)).epsilon(1e-12));
+}
+
+TEST_CASE("Adam refuses wrong sizes, rows and settings, and changes nothing", "[optim][adam]") {
+  auto table = Matrix<float>::from_rows({{1, 2}, {3, 4}});
+  auto const before = Matrix<float>::from_rows({{1, 2}, {3, 4}});
+  std::vector<NodeId> const rows{0, 2};
+  optim::Adam<float> adam({}, 4);
+  auto const t = table.view();
+
+  CHECK_THROWS_AS(adam.step(HostContext{}, {t.data, 2}, {t.data, 2}, 0.01), ShapeError);
+  CHECK_THROWS_AS(adam.step(HostContext{}, {t.data, 4}, {t.data, 2}, 0.01), ShapeError);
+  CHECK_THROWS_WITH(adam.step(HostContext{}, {t.data, 4}, {t.data, 4}, -1),
+                    Catch::Contains("Adam.step: learning_rate: got -1"));
+  CHECK_THROWS_WITH(adam.step_rows(HostContext{}, t, {rows.data(), 2}, t, 0.01),
+                    Catch::Contains("Adam.step_rows: rows: got 2 at position 1"));
+  CHECK_THROWS_AS(adam.step_rows(HostContext{}, t, {rows.data(), 1}, t, 0.01), ShapeError);
+  CHECK_THROWS_AS(
+      adam.step_rows(HostContext{}, t.row_slice(0, 1), {rows.data(), 1}, t.row_slice(0, 1), 0.01),
+      ShapeError);
+  CHECK_THROWS_WITH(optim::Adam<float>({.beta1 = 1}, 4), Catch::Contains("beta1"));
+  CHECK_THROWS_WITH(optim::Adam<float>({.beta2 = -0.1}, 4), Catch::Contains("beta2"));
+  CHECK_THROWS_WITH(optim::Adam<float>({.epsilon = std::nan("")}, 4), Catch::Contains("epsilon"));
+  CHECK_THROWS_WITH(optim::Adam<float>({.weight_decay = HUGE_VAL}, 4),
+                    Catch::Contains("weight_decay"));
+  CHECK(test::same_bits(table, before));
 }
 
 TEST_CASE("the cosine schedule falls from its base to zero", "[optim][schedule]") {
@@ -43,6 +96,7 @@ TEST_CASE("the cosine schedule falls from its base to zero", "[optim][schedule]"
   CHECK(rate(0) == 0.2);
   CHECK(rate(5) == Approx(0.1));
   CHECK(rate(10) == Approx(0).margin(1e-16));
+  CHECK(rate(11) == rate(10));
 }
 
 TEST_CASE("early stopping keeps the best parameters", "[optim][early_stopping]") {

@@ -26,6 +26,9 @@ struct SampledSoftmaxParams {
 /// That equals the B x B formulation in which duplicates of the positive are masked. Frequent items
 /// are sampled often, so without the correction (or with its sign wrong) they are pushed down.
 /// scores, grad (B, N), grad may be scores; row_weights (B) or empty: ones.
+/// A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Throws: ShapeError, for no row too; IndexError for a target outside the columns; ConfigError for
+/// a temperature or count that is not above 0.
 /// Source: Yi et al. 2019, Sampling-Bias-Corrected Neural Modeling, eqs. 3-5 (RecSys).
 template <Scalar T>
 RELWEAVE_API double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,

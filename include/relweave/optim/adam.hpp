@@ -16,16 +16,31 @@ struct AdamConfig {
   double weight_decay = 0;  ///< added to the gradient, as torch.optim.Adam does
 };
 
-/// Adam with bias correction over one flat vector of parameters.
+/// Adam with bias correction over `size` parameters: with g the gradient plus weight_decay times
+/// the parameter, at step t
+///   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+///   parameter -= learning_rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
+/// Numerics: in T; a gradient that is not finite makes its parameter so.
+/// Determinism: any_thread_count.
+/// Throws: ConfigError for a beta outside [0, 1), or another setting or learning rate that is
+/// negative or not finite.
 /// Source: Kingma & Ba 2015, algorithm 1 (arXiv 1412.6980), in torch.optim.Adam's form.
 template <Scalar T>
 class RELWEAVE_API Adam {
  public:
   Adam(AdamConfig const& config, std::int64_t size);
 
-  /// values, gradients (size); values are updated.
+  /// values, gradients (size); values are updated. Throws ShapeError for another size.
   void step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
             double learning_rate);
+
+  /// A step in which only the given rows of a table move, and only their moments; t counts all
+  /// steps. As torch.optim.SparseAdam, epsilon is added to sqrt(v) before its correction.
+  /// table (n, d) with n d = size, updated; rows (m) in any order, the gradients of one that is
+  /// given twice add up; gradients (m, d). Cost: m log m + m d.
+  /// Throws ShapeError, and IndexError for a row outside the table; nothing has changed then.
+  void step_rows(HostContext const& ctx, MatrixView<T> table, In<VectorView<NodeId const>> rows,
+                 In<MatrixView<T const>> gradients, double learning_rate);
 
  private:
   AdamConfig config_;

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <numeric>
+#include <string>
+#include <string_view>
+
+#include <relweave/core/context.hpp>
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+#include <relweave/core/workspace.hpp>
+
+#include "step_kernels.hpp"
+
+namespace relweave::optim {
+
+/// Throws ConfigError unless `value` is finite, at least 0 and, where there is a limit, below it.
+inline void expect_setting(std::string_view function, std::string_view argument, double value,
+                           double limit = HUGE_VAL) {
+  if (!(value >= 0 && value < limit)) {
+    raise<ConfigError>(function, argument, std::to_string(value),
+                       limit == HUGE_VAL ? "a finite number of at least 0"
+                                         : "a number in [0, " + std::to_string(limit) + ")");
+  }
+}
+
+/// Checks the arguments of a step on some rows of a table of `size` parameters.
+template <typename T>
+void expect_rows(std::string_view function, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<T const> gradients, std::int64_t size) {
+  if (table.rows * table.cols != size) {
+    raise<ShapeError>(function, "table", "shape " + shape_string(table.rows, table.cols),
+                      std::to_string(size) + " elements");
+  }
+  expect_indices(function, "rows", rows, table.rows);
+  expect_shape(function, "gradients", gradients, rows.size, table.cols);
+}
+
+/// Calls fn(row, gradient) once for every different row, in parallel; the gradient of a row that is
+/// given several times is the sum, in the order in which they were given.
+template <typename T, typename Fn>
+void for_each_row(HostContext const& ctx, VectorView<NodeId const> rows,
+                  MatrixView<T const> gradients, Fn const& fn) {
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const order = scratch.vector<std::int64_t>(rows.size);
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return rows[a] != rows[b] ? rows[a] < rows[b] : a < b;
+  });
+  auto const starts = scratch.vector<std::int64_t>(rows.size + 1);  // of each different row
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < rows.size; ++i) {
+    if (i == 0 || rows[order[i]] != rows[order[i - 1]]) {
+      starts[count++] = i;
+    }
+  }
+  starts[count] = rows.size;
+
+  std::int64_t const d = gradients.cols;
+  std::int64_t const grain = elements_per_task / std::max<std::int64_t>(d, 1) + 1;
+  auto const sums = scratch.matrix<T>((count + grain - 1) / grain, d);  // one per task
+  parallel_for_blocks(ctx, count, grain, [&](std::int64_t begin, std::int64_t end) {
+    T* const sum = sums.row_data(begin / grain);
+    for (std::int64_t i = begin; i < end; ++i) {
+      T const* gradient = gradients.row_data(order[starts[i]]);
+      if (starts[i + 1] - starts[i] > 1) {
+        std::copy_n(gradient, d, sum);
+        for (std::int64_t e = starts[i] + 1; e < starts[i + 1]; ++e) {
+          T const* const more = gradients.row_data(order[e]);
+          std::transform(sum, sum + d, more, sum, std::plus<T>{});
+        }
+        gradient = sum;
+      }
+      fn(rows[order[starts[i]]], gradient);
+    }
+  });
+}
+
+}  // namespace relweave::optim

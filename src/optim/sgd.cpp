@@ -1,0 +1,65 @@
+#include <relweave/optim/sgd.hpp>
+
+#include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+
+#include "rows.hpp"
+#include "step_kernels.hpp"
+
+namespace relweave::optim {
+
+namespace {
+
+template <typename T>
+SgdStep<T> update_of(SgdConfig const& config, double learning_rate) {
+  return {.learning_rate = static_cast<T>(learning_rate),
+          .momentum = static_cast<T>(config.momentum),
+          .weight_decay = static_cast<T>(config.weight_decay),
+          .nesterov = config.nesterov};
+}
+
+}  // namespace
+
+template <Scalar T>
+Sgd<T>::Sgd(SgdConfig const& config, std::int64_t size)
+    : config_(config), size_(size), velocity_(Buffer<T>::zeros(config.momentum != 0 ? size : 0)) {
+  expect_setting("Sgd", "momentum", config.momentum);
+  expect_setting("Sgd", "weight_decay", config.weight_decay);
+  if (config.nesterov && config.momentum == 0) {
+    raise<ConfigError>("Sgd", "nesterov", "true without momentum", "a momentum above 0");
+  }
+}
+
+template <Scalar T>
+void Sgd<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
+                  double learning_rate) {
+  expect_size("Sgd.step", "values", values, size_);
+  expect_size("Sgd.step", "gradients", gradients, size_);
+  expect_setting("Sgd.step", "learning_rate", learning_rate);
+  auto const update = update_of<T>(config_, learning_rate);
+  auto const& kernels = step_kernels_for<T>(ctx);
+  parallel_for_blocks(ctx, size_, elements_per_task, [&](std::int64_t begin, std::int64_t end) {
+    kernels.sgd(values.data + begin, gradients.data + begin,
+                velocity_.empty() ? nullptr : velocity_.data() + begin, end - begin, update);
+  });
+}
+
+template <Scalar T>
+void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
+                       In<VectorView<NodeId const>> rows, In<MatrixView<T const>> gradients,
+                       double learning_rate) {
+  expect_rows<T>("Sgd.step_rows", table, rows, gradients, size_);
+  expect_setting("Sgd.step_rows", "learning_rate", learning_rate);
+  auto const update = update_of<T>(config_, learning_rate);
+  auto const& kernels = step_kernels_for<T>(ctx);
+  for_each_row<T>(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
+    kernels.sgd(table.row_data(row), gradient,
+                velocity_.empty() ? nullptr : velocity_.data() + row * table.cols, table.cols,
+                update);
+  });
+}
+
+template class Sgd<float>;
+template class Sgd<double>;
+
+}  // namespace relweave::optim
