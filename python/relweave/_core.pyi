@@ -376,6 +376,7 @@ class _Metrics:
     def mark_listed(scores: Floats, *, k: int, listed: Bytes, threads: int = 0) -> None: ...
 
 metrics: _Metrics
+
 def write_safetensors(
     path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
 ) -> None: ...
