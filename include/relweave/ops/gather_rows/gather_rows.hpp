@@ -23,7 +23,8 @@ RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
 /// Shapes:      x (m, d); indices (m), values in [0, n), repeats allowed; out (n, d).
 /// Numerics:    sums in T, starting from what `out` holds.
 /// Aliasing:    out may not overlap x.
-/// Cost:        m d additions, 3 m d sizeof(T) bytes at most; a counting sort of the indices so that
+/// Cost:        m d additions, 3 m d sizeof(T) bytes at most; a counting sort of the indices so
+/// that
 ///              each row of x is read once, whole. Workspace: 8 (m + min(m, n)) bytes.
 /// Determinism: any_thread_count: tasks own rows of out.
 /// Throws:      ShapeError when x is not (m, d); IndexError when an index is outside [0, n).
