@@ -61,7 +61,7 @@ def test_representations():
     catalog = rw.Catalog(COLUMNS, id="id", type="type")
 
     assert repr(catalog) == "Catalog(4 items: 2 book, 2 song)"
-    assert "<td>book</td>" in catalog._repr_html_()
+    assert "<td class=text>book</td>" in catalog._repr_html_()
 
 
 @pytest.mark.parametrize(
