@@ -377,7 +377,6 @@ class _Metrics:
 
 metrics: _Metrics
 
-
 class ExactIndex:
     def __init__(
         self,
