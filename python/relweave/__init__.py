@@ -7,7 +7,7 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, loss, nn, ops, optim, plot, text
+from . import baselines, datasets, io, loss, nn, ops, optim, plot, text
 from ._core import __version__
 from ._graph_report import DegreeSummary, GraphReport, NodeTypeReport, RelationReport
 from ._schema import Schema
@@ -82,6 +82,7 @@ __all__ = [
     "compare",
     "datasets",
     "evaluate",
+    "io",
     "load",
     "loss",
     "nn",

@@ -79,7 +79,10 @@ class HeteroSAGE:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
-        self.schema = schema.schema if isinstance(schema, HeteroGraph) else schema
+        names = schema.schema if isinstance(schema, HeteroGraph) else schema
+        if not isinstance(names, Schema):
+            raise ConfigError(f"HeteroSAGE: schema: got {schema!r}, expected a Schema")
+        self.schema: Schema = names
         self.node_types = self.schema.node_types
         if set(in_features) != set(self.node_types):
             raise ConfigError(

@@ -22,6 +22,7 @@ std::vector<MatrixView<T const>> matrices_of(std::vector<Array<T>> const& arrays
 }
 
 void bind_graph(py::module_& m);
+void bind_io(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_metrics(py::module_& m);
 void bind_nn(py::module_& m);

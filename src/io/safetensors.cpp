@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -22,11 +23,26 @@ struct DTypeName {
   std::string_view name;
   std::int64_t bytes;
 };
-constexpr DTypeName dtype_names[] = {{DType::f32, "F32", 4},
-                                     {DType::f64, "F64", 8},
-                                     {DType::i32, "I32", 4},
-                                     {DType::i64, "I64", 8},
-                                     {DType::u8, "U8", 1}};
+constexpr DTypeName dtype_names[] = {
+    {DType::boolean, "BOOL", 1}, {DType::u8, "U8", 1},   {DType::i8, "I8", 1},
+    {DType::u16, "U16", 2},      {DType::i16, "I16", 2}, {DType::f16, "F16", 2},
+    {DType::bf16, "BF16", 2},    {DType::u32, "U32", 4}, {DType::i32, "I32", 4},
+    {DType::f32, "F32", 4},      {DType::u64, "U64", 8}, {DType::i64, "I64", 8},
+    {DType::f64, "F64", 8}};
+
+std::string all_dtype_names() {
+  std::string names;
+  for (DTypeName const& d : dtype_names) {
+    names.append(names.empty() ? "" : ", ").append(d.name);
+  }
+  return names;
+}
+
+DTypeName const* find_dtype(std::string_view name) {
+  auto const* const found = std::find_if(std::begin(dtype_names), std::end(dtype_names),
+                                         [&](DTypeName const& d) { return d.name == name; });
+  return found == std::end(dtype_names) ? nullptr : found;
+}
 
 DTypeName const& describe_dtype(DType dtype) {
   return *std::find_if(std::begin(dtype_names), std::end(dtype_names),
@@ -60,33 +76,74 @@ TensorInfo vector_tensor(std::string name, VectorView<T const> v) {
 // The reference implementation refuses longer headers.
 constexpr std::uint64_t longest_header = 100'000'000;
 
+constexpr std::string_view metadata_name = "__metadata__";
+
+/// Elements of a shape; none when the bytes of its extents that are not 0 would not fit into 63
+/// bits, which arrays of no library take.
+template <typename Extents>
+std::optional<std::uint64_t> elements_of(Extents const& shape) {
+  constexpr std::uint64_t limit = std::numeric_limits<std::int64_t>::max() / 8;
+  std::uint64_t elements = 1;
+  bool empty = false;
+  for (auto const& extent : shape) {
+    auto const n = static_cast<std::uint64_t>(extent);
+    empty = empty || n == 0;
+    if (n != 0 && n > limit / elements) {
+      return std::nullopt;
+    }
+    elements *= n == 0 ? 1 : n;
+  }
+  return empty ? 0 : elements;
+}
+
 }  // namespace
 
+std::string_view dtype_name(DType dtype) {
+  return describe_dtype(dtype).name;
+}
+
+DType dtype_of_name(std::string_view name) {
+  DTypeName const* const found = find_dtype(name);
+  if (found == nullptr) {
+    raise<DTypeError>("dtype_of_name", "name", "'" + std::string(name) + "'", all_dtype_names());
+  }
+  return found->dtype;
+}
+
 void SafetensorsWriter::add(std::string name, VectorView<float const> v) {
-  add_tensor(vector_tensor(std::move(name), v));
+  add(vector_tensor(std::move(name), v));
 }
 void SafetensorsWriter::add(std::string name, VectorView<std::int32_t const> v) {
-  add_tensor(vector_tensor(std::move(name), v));
+  add(vector_tensor(std::move(name), v));
 }
 void SafetensorsWriter::add(std::string name, VectorView<std::int64_t const> v) {
-  add_tensor(vector_tensor(std::move(name), v));
+  add(vector_tensor(std::move(name), v));
 }
 void SafetensorsWriter::add(std::string name, VectorView<std::uint8_t const> v) {
-  add_tensor(vector_tensor(std::move(name), v));
+  add(vector_tensor(std::move(name), v));
 }
 void SafetensorsWriter::add(std::string name, MatrixView<float const> m) {
   if (!m.contiguous()) {
     raise<ShapeError>("SafetensorsWriter.add", name, "rows that do not follow each other",
                       "a contiguous matrix");
   }
-  add_tensor({std::move(name), DType::f32, {m.rows, m.cols}, bytes_of(m.data, m.rows * m.cols)});
+  add(TensorInfo{std::move(name), DType::f32, {m.rows, m.cols}, bytes_of(m.data, m.rows * m.cols)});
 }
 
-void SafetensorsWriter::add_tensor(TensorInfo tensor) {
+void SafetensorsWriter::add(TensorInfo tensor) {
+  constexpr std::string_view here = "SafetensorsWriter.add";
+  if (tensor.name == metadata_name) {
+    raise<ConfigError>(here, "name", "'" + tensor.name + "'", "another, the format's own");
+  }
+  auto const elements = elements_of(tensor.shape);
+  auto const width = static_cast<std::uint64_t>(describe_dtype(tensor.dtype).bytes);
+  if (!elements || *elements * width != tensor.bytes.size()) {
+    raise<ShapeError>(here, tensor.name, std::to_string(tensor.bytes.size()) + " bytes",
+                      "as many as the elements of its shape take");
+  }
   for (TensorInfo const& other : tensors_) {
     if (other.name == tensor.name) {
-      raise<ConfigError>("SafetensorsWriter.add", "name", "'" + tensor.name + "' twice",
-                         "different names");
+      raise<ConfigError>(here, "name", "'" + tensor.name + "' twice", "different names");
     }
   }
   tensors_.push_back(std::move(tensor));
@@ -107,7 +164,7 @@ void SafetensorsWriter::write(std::filesystem::path const& path) const {
   });
   Json header = Json::object();
   if (!metadata_.empty()) {
-    header["__metadata__"] = metadata_;
+    header[std::string(metadata_name)] = metadata_;
   }
   std::uint64_t offset = 0;
   for (TensorInfo const* t : order) {
@@ -116,7 +173,12 @@ void SafetensorsWriter::write(std::filesystem::path const& path) const {
                        {"data_offsets", {offset, offset + t->bytes.size()}}};
     offset += t->bytes.size();
   }
-  std::string text = header.dump();
+  std::string text;
+  try {
+    text = header.dump();
+  } catch (Json::type_error const& error) {
+    raise<ConfigError>("SafetensorsWriter.write", "names and metadata", error.what(), "UTF-8 text");
+  }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   std::uint64_t const length = text.size();
   std::vector<std::span<std::byte const>> parts = {
@@ -168,7 +230,10 @@ void SafetensorsReader::parse() {
 
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   for (auto const& [name, field] : header.items()) {
-    if (name == "__metadata__") {
+    if (name == metadata_name) {
+      if (!field.is_object()) {
+        fail("metadata that is not an object", "a map of strings");
+      }
       for (auto const& [key, value] : field.items()) {
         if (!value.is_string()) {
           fail("metadata '" + key + "' that is not text", "a map of strings");
@@ -184,11 +249,9 @@ void SafetensorsReader::parse() {
     if (!complete) {
       fail("tensor '" + name + "' without dtype, shape or data_offsets", "all three");
     }
-    auto const dtype = std::find_if(
-        std::begin(dtype_names), std::end(dtype_names),
-        [&](DTypeName const& d) { return field["dtype"].get<std::string>() == d.name; });
-    if (dtype == std::end(dtype_names)) {
-      fail("tensor '" + name + "' of type " + field["dtype"].dump(), "F32, F64, I32, I64 or U8");
+    DTypeName const* const dtype = find_dtype(field["dtype"].get<std::string>());
+    if (dtype == nullptr) {
+      fail("tensor '" + name + "' of type " + field["dtype"].dump(), all_dtype_names());
     }
     TensorInfo info{.name = name, .dtype = dtype->dtype, .shape = {}, .bytes = {}};
     auto const whole = [](Json const& j) { return j.is_number_unsigned(); };
@@ -204,16 +267,12 @@ void SafetensorsReader::parse() {
                std::to_string(end) + " of " + std::to_string(data_size),
            "a range inside the file");
     }
-    std::uint64_t elements = 1;
-    for (Json const& extent : field["shape"]) {
-      auto const n = extent.get<std::uint64_t>();
-      if (n != 0 && elements > std::numeric_limits<std::uint64_t>::max() / 16 / n) {
-        fail("tensor '" + name + "' with shape " + field["shape"].dump(), "a shape that fits");
-      }
-      elements *= n;
-      info.shape.push_back(static_cast<std::int64_t>(n));
+    info.shape = field["shape"].get<std::vector<std::int64_t>>();
+    auto const elements = elements_of(info.shape);
+    if (!elements) {
+      fail("tensor '" + name + "' with shape " + field["shape"].dump(), "a shape that fits");
     }
-    if (elements * static_cast<std::uint64_t>(dtype->bytes) != end - begin) {
+    if (*elements * static_cast<std::uint64_t>(dtype->bytes) != end - begin) {
       fail("tensor '" + name + "' with shape " + field["shape"].dump() + " in " +
                std::to_string(end - begin) + " bytes",
            "as many bytes as its elements take");

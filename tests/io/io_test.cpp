@@ -128,12 +128,60 @@ TEST_CASE("a defective safetensors file is refused", "[io][safetensors]") {
   refuse(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", eight);  // gap
   refuse(R"({"a":{"dtype":"U8","shape":[4294967296,4294967296,16],"data_offsets":[0,8]}})",
          eight);  // the product overflows
+  refuse(R"({"a":{"dtype":"U8","shape":[0,9223372036854775808],"data_offsets":[0,0]}})", "");
+  refuse(R"({"a":{"dtype":"U8","shape":[0,1099511627776,1099511627776],"data_offsets":[0,0]}})",
+         "");
+  refuse(R"({"__metadata__":"text"})", "");
+  refuse(R"({"__metadata__":{"k":1}})", "");
   refuse(good.substr(0, good.size() - 1) + R"(,"a":{"dtype":"F32","shape":[2],)"
                                            R"("data_offsets":[0,8]}})",
          eight);  // a name twice
   std::ofstream(path, std::ios::binary) << "abc";
   CHECK_THROWS_AS(SafetensorsReader(path), IoError);
   CHECK_THROWS_AS(SafetensorsReader(scratch.path / "nothing"), IoError);
+}
+
+TEST_CASE("tensors of any type and shape come back", "[io][safetensors]") {
+  Scratch const scratch;
+  auto const path = scratch.path / "t.safetensors";
+  std::vector<std::byte> const bytes(24, std::byte{1});
+  SafetensorsWriter writer;
+  for (std::string const name : {"BOOL", "U8", "I8", "U16", "I16", "F16", "BF16", "U32", "I32",
+                                 "F32", "U64", "I64", "F64"}) {
+    DType const dtype = dtype_of_name(name);
+    CHECK(dtype_name(dtype) == name);
+    auto const width = name == "BOOL" ? 8 : std::stoi(name.substr(name.find_first_of("1368")));
+    writer.add(TensorInfo{name, dtype, {1, 24 * 8 / width, 1}, bytes});
+  }
+  std::vector<std::byte> const one(4);
+  writer.add(TensorInfo{"scalar", DType::f32, {}, one});
+
+  writer.write(path);
+  SafetensorsReader const reader(path);
+
+  CHECK(reader.tensors().size() == 14);
+  CHECK(reader.tensor("BF16").shape == std::vector<std::int64_t>{1, 12, 1});
+  CHECK(reader.tensor("scalar").shape.empty());
+  for (TensorInfo const& t : reader.tensors()) {
+    CHECK((t.name == "scalar" || std::equal(bytes.begin(), bytes.end(), t.bytes.begin())));
+  }
+}
+
+TEST_CASE("the writer refuses what no reader takes", "[io][safetensors]") {
+  Scratch const scratch;
+  auto const path = scratch.path / "t.safetensors";
+  std::vector<std::byte> const bytes(8);
+  SafetensorsWriter writer;
+  writer.add(TensorInfo{"a", DType::f32, {2}, bytes});
+
+  CHECK_THROWS_AS(writer.add(TensorInfo{"a", DType::f32, {2}, bytes}), ConfigError);
+  CHECK_THROWS_AS(writer.add(TensorInfo{"__metadata__", DType::f32, {2}, bytes}), ConfigError);
+  CHECK_THROWS_AS(writer.add(TensorInfo{"b", DType::f32, {3}, bytes}), ShapeError);
+  CHECK_THROWS_AS(writer.add(TensorInfo{"b", DType::u8, {-8}, bytes}), ShapeError);
+  CHECK_THROWS_WITH(dtype_of_name("F8_E4M3"), Catch::Contains("BF16"));
+  writer.set_metadata("key", "\xff");
+  CHECK_THROWS_AS(writer.write(path), ConfigError);
+  CHECK(listing(scratch.path).empty());
 }
 
 TEST_CASE("a checkpoint comes back, and a newer one replaces it", "[io][checkpoint]") {

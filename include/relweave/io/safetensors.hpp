@@ -15,8 +15,14 @@
 
 namespace relweave::io {
 
-/// Element types that are written and read. Other types of the format are refused by name.
-enum class DType { f32, f64, i32, i64, u8 };
+/// Element types that are written and read: those of the format with whole bytes, less its 8-bit
+/// floats, which are refused by name.
+enum class DType { boolean, u8, i8, u16, i16, f16, bf16, u32, i32, f32, u64, i64, f64 };
+
+/// As files spell it, such as "F32".
+RELWEAVE_API std::string_view dtype_name(DType dtype);
+/// Throws DTypeError that lists the names.
+RELWEAVE_API DType dtype_of_name(std::string_view name);
 
 /// One tensor of a file: row-major, little-endian.
 struct TensorInfo {
@@ -34,14 +40,16 @@ class RELWEAVE_API SafetensorsWriter {
   void add(std::string name, VectorView<std::int64_t const> values);
   void add(std::string name, VectorView<std::uint8_t const> values);
   void add(std::string name, MatrixView<float const> values);  ///< contiguous
+  /// Any shape and type. Throws ShapeError unless the bytes are those of the shape. All:
+  /// ConfigError for a name that is taken.
+  void add(TensorInfo tensor);
   void set_metadata(std::string key, std::string value);
 
-  /// Replaces the file at once: a reader sees the old one or the new one. Throws IoError.
+  /// Replaces the file at once: a reader sees the old one or the new one. Throws IoError, and
+  /// ConfigError for names or metadata that are not UTF-8.
   void write(std::filesystem::path const& path) const;
 
  private:
-  void add_tensor(TensorInfo tensor);
-
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
 };
