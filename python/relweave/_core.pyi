@@ -377,6 +377,13 @@ class _Metrics:
 
 metrics: _Metrics
 
+def write_safetensors(
+    path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
+) -> None: ...
+def read_safetensors(
+    path: str,
+) -> tuple[list[tuple[str, str, list[int], Bytes]], dict[str, str]]: ...
+
 class ExactIndex:
     def __init__(
         self,
