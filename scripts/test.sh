@@ -76,7 +76,7 @@ test_consumers() {
   consume subdirectory tests/install
 }
 
-test_python() { pytest -q --durations=10; }
+test_python() { RELWEAVE_CPP_EXAMPLES=$CPP_BUILD/examples/cpp pytest -q --durations=10; }
 
 test_docstrings() { pytest -q --doctest-modules --pyargs relweave; }
 

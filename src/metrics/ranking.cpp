@@ -28,11 +28,11 @@ void expect_k(std::string_view function, std::int64_t k) {
 }
 
 void expect_offsets(std::string_view function, std::string_view argument,
-                    VectorView<std::int64_t const> offsets, std::int64_t end) {
-  if (offsets.empty() || offsets[0] != 0 || offsets[offsets.size - 1] != end ||
+                    VectorView<std::int64_t const> offsets, std::int64_t entries) {
+  if (offsets.empty() || offsets[0] < 0 || offsets[offsets.size - 1] > entries ||
       !std::is_sorted(offsets.begin(), offsets.end())) {
     raise<ShapeError>(function, argument, std::to_string(offsets.size) + " offsets",
-                      "ascending offsets from 0 to " + std::to_string(end));
+                      "ascending offsets in [0, " + std::to_string(entries) + "]");
   }
 }
 
@@ -40,7 +40,9 @@ void expect_lists(std::string_view function, std::string_view argument, ItemList
                   MatrixView<float const> scores) {
   expect_size(function, argument, lists.offsets, scores.rows + 1);
   expect_offsets(function, argument, lists.offsets, lists.items.size);
-  expect_indices(function, argument, lists.items, scores.cols);
+  std::int64_t const first = lists.offsets[0];
+  expect_indices(function, argument, lists.items.slice(first, lists.offsets[scores.rows] - first),
+                 scores.cols);
 }
 
 [[noreturn]] void refuse_score(float score, std::int64_t user, std::int64_t item,

@@ -84,6 +84,23 @@ TEST_CASE("ranks are places in the sorted catalogue, at any number of threads", 
   }
 }
 
+TEST_CASE("users are ranked in blocks as at once", "[metrics]") {
+  auto const scores = test::random_matrix<float>(5, 40, 3);
+  Longs const offsets{0, 2, 2, 3, 5, 6};
+  Items const items{7, 30, 1, 39, 0, 7};
+  ItemLists const relevant{.offsets = test::view_of(offsets), .items = test::view_of(items)};
+  auto const expected = ranked(scores.view(), offsets, items);
+  Longs out(items.size());
+
+  for (std::int64_t begin = 0; begin < 5; begin += 2) {
+    std::int64_t const count = std::min<std::int64_t>(2, 5 - begin);
+    ranks(HostContext{}, scores.view().row_slice(begin, count), relevant.slice(begin, count), {},
+          {out.data(), std::ssize(out)});
+  }
+
+  CHECK(out == expected);
+}
+
 TEST_CASE("metrics by hand", "[metrics]") {
   // of k = 3: hits at 0 and 2 of three; a miss; no relevant item; more relevant items than k
   auto const m = metrics_of({0, 3, 4, 4, 9}, {2, 0, 7, 3, 4, 1, 0, 2, 9}, 3);
@@ -182,6 +199,7 @@ TEST_CASE("metrics refuse bad input", "[metrics]") {
   CHECK_THROWS_AS(ranked(scores.view(), {0, 1}, {3}), IndexError);
   CHECK_THROWS_AS(ranked(scores.view(), {0, 0, 1}, {0}), ShapeError);
   CHECK_THROWS_AS(ranked(scores.view(), {0, 2}, {0}), ShapeError);
+  CHECK_THROWS_AS(ranked(scores.view(), {-1, 1}, {0}), ShapeError);
   CHECK_THROWS_AS(ranked(scores.view(), {0, 1}, {0}, {1, 1}), ShapeError);
   CHECK_THROWS_WITH(ranked(bad.view(), {0, 1}, {0}), Catch::Contains("user 0, item 1"));
   CHECK_THROWS_AS(ranked(endless.view(), {0, 1}, {0}), ConfigError);

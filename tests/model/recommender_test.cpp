@@ -209,10 +209,7 @@ TEST_CASE("fresh histories are served from many threads as one by one", "[model]
 
   REQUIRE(alone.size() == 150 * 6);
   for (auto const& answer : answers) {
-    REQUIRE(answer.size() == alone.size());
-    CHECK(std::equal(answer.begin(), answer.end(), alone.begin(), [](auto const& a, auto const& b) {
-      return a.item == b.item && a.score == b.score;
-    }));
+    CHECK((answer == alone));
   }
   for (std::size_t i = 0; i < 6; ++i) {
     auto const place = static_cast<std::int64_t>(i);

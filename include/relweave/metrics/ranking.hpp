@@ -18,6 +18,11 @@ namespace relweave::metrics {
 struct ItemLists {
   VectorView<std::int64_t const> offsets;  // (users + 1)
   VectorView<NodeId const> items;
+
+  /// The lists of some of the users, over the same items.
+  ItemLists slice(std::int64_t first_user, std::int64_t users) const {
+    return {.offsets = offsets.slice(first_user, users + 1), .items = items};
+  }
 };
 
 /// Sets the scores (users, items) of what must not be shown to -infinity, which has no rank.
@@ -26,7 +31,8 @@ RELWEAVE_API void exclude(ItemLists const& excluded, MatrixView<float> scores);
 
 /// Rank, from 0, of every relevant item: the number of items with a higher score, or with the same
 /// score and a lower number.
-/// Shapes:      scores (users, items); groups (items), or empty; out, one for each relevant item
+/// Shapes:      scores (users, items); groups (items), or empty; out as relevant.items, of which the
+///              entries of these users are written
 /// Groups:      an item is ranked among those of its own group (its type, say); none: among all
 /// Cost:        items comparisons for each relevant item
 /// Determinism: any_thread_count

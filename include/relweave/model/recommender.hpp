@@ -50,6 +50,8 @@ struct RecommendOptions {
 struct ScoredItem {
   NodeId item = -1;
   float score = 0;
+
+  bool operator==(ScoredItem const&) const = default;
 };
 
 /// The whole pipeline: log -> co-interaction graph -> HGNN -> two towers -> exact index.
