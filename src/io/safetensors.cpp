@@ -60,6 +60,9 @@ TensorInfo vector_tensor(std::string name, VectorView<T const> v) {
 // The reference implementation refuses longer headers.
 constexpr std::uint64_t longest_header = 100'000'000;
 
+// No file is longer; keeps sizes of empty tensors, which no byte of data bounds, inside int64.
+constexpr std::uint64_t largest_extent = std::uint64_t{1} << 48;
+
 }  // namespace
 
 void SafetensorsWriter::add(std::string name, VectorView<float const> v) {
@@ -169,6 +172,9 @@ void SafetensorsReader::parse() {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges;
   for (auto const& [name, field] : header.items()) {
     if (name == "__metadata__") {
+      if (!field.is_object()) {
+        fail("metadata that is not an object", "a map of strings");
+      }
       for (auto const& [key, value] : field.items()) {
         if (!value.is_string()) {
           fail("metadata '" + key + "' that is not text", "a map of strings");
@@ -207,7 +213,8 @@ void SafetensorsReader::parse() {
     std::uint64_t elements = 1;
     for (Json const& extent : field["shape"]) {
       auto const n = extent.get<std::uint64_t>();
-      if (n != 0 && elements > std::numeric_limits<std::uint64_t>::max() / 16 / n) {
+      if (n > largest_extent ||
+          (n != 0 && elements > std::numeric_limits<std::uint64_t>::max() / 16 / n)) {
         fail("tensor '" + name + "' with shape " + field["shape"].dump(), "a shape that fits");
       }
       elements *= n;
