@@ -27,8 +27,9 @@ class Numeric:
         return 1
 
     def encode(self, column: Column) -> NDArray[np.float32]:
-        scaled = (column.values.astype(np.float64) - self.mean) / self.deviation
-        return np.where(column.null, 0, scaled).astype(np.float32)[:, None]
+        with np.errstate(over="ignore"):  # ColumnEncoder.encode refuses what is not finite
+            scaled = (column.values.astype(np.float64) - self.mean) / self.deviation
+            return np.where(column.null, 0, scaled).astype(np.float32)[:, None]
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,16 @@ class ColumnEncoder:
                 )
             _expect_finite(name, columns[name], function)
         parts = [code.encode(columns[name]) for name, code in self.codes.items()]
+        for name, part in zip(self.codes, parts, strict=True):
+            if not np.isfinite(part).all():
+                raise ConfigError(
+                    describe(
+                        function,
+                        name,
+                        "a value that lies beyond float32 once standardised",
+                        "values on the scale of training",
+                    )
+                )
         return np.concatenate(parts, axis=1)
 
     def to_json(self) -> list[dict[str, Any]]:
@@ -111,8 +122,13 @@ class ColumnEncoder:
 
 
 def _expect_finite(name: str, column: Column, function: str) -> None:
-    if column.values.dtype.kind == "f" and np.isinf(column.values[~column.null]).any():
-        raise ConfigError(describe(function, name, "infinity", "finite numbers or missing values"))
+    if column.values.dtype.kind != "f":
+        return
+    largest = np.abs(column.values[~column.null]).max(initial=0)
+    if largest > np.finfo(np.float32).max:
+        got = "infinity" if np.isinf(largest) else f"{largest}"
+        expected = "finite numbers that float32 holds, or missing values"
+        raise ConfigError(describe(function, name, got, expected))
 
 
 def _learn(name: str, column: Column, function: str) -> Numeric | Categorical:

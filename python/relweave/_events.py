@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ class Events:
         """Translate items; users keep their positions in `log.users`."""
         if not isinstance(log, InteractionLog):
             raise DTypeError(describe(function, "train", type(log).__name__, "an InteractionLog"))
+        if len(log) == 0:
+            raise ConfigError(describe(function, "train", "no event", "at least one event"))
         items.expect_kind(log.items, function, "train", "catalogue")
         codes = items.find(log.items)
         item = codes[log.item_codes]
@@ -99,8 +101,10 @@ class Histories:
     @classmethod
     def of_lists(cls, lists: Any, items: IdIndex, function: str) -> Histories:
         """Take one sequence of item ids per user, oldest first, all of them strong."""
-        if isinstance(lists, str):
-            raise DTypeError(describe(function, "histories", repr(lists), "a list per user"))
+        if isinstance(lists, str) or not isinstance(lists, Iterable):
+            raise DTypeError(
+                describe(function, "histories", repr(lists), "a list of item ids per user")
+            )
         parts = [as_ids(part, function, "histories") for part in lists]
         filled = [part for part in parts if len(part)]
         codes = (
@@ -142,7 +146,9 @@ def read_histories(
                 describe(function, "user_ids", "ids", "None, since histories name their users")
             )
         return Histories.of_lists(histories.values(), items, function), names
-    if user_ids is not None and len(user_ids) != len(histories):
+    if isinstance(histories, Iterable) and not isinstance(histories, Sized | str):
+        histories = list(histories)
+    if user_ids is not None and isinstance(histories, Sized) and len(user_ids) != len(histories):
         raise ShapeError(
             describe(
                 function,

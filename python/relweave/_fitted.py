@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,9 @@ class Fitted(Parameters):
         """Return what users touched in training: offsets (n + 1), and positions in `item_ids_`."""
         here = "Recommender.seen"
         histories = Histories(*self._fitted(here).histories)
-        given = histories.take(self._users.find(as_ids(user_ids, here, "user_ids")))
+        names = as_ids(user_ids, here, "user_ids")
+        self._users.expect_kind(names, here, "user_ids", "model")
+        given = histories.take(self._users.find(names))
         return given.offsets, given.items
 
     def item_counts(self) -> NDArray[np.int64]:
@@ -107,8 +109,9 @@ class Fitted(Parameters):
     def _type_codes(self, types: Sequence[str] | None, here: str) -> list[int]:
         if types is None:
             return []
-        if isinstance(types, str):
-            types = [types]
+        types = (
+            [types] if isinstance(types, str) or not isinstance(types, Iterable) else list(types)
+        )
         if len(types) == 0:
             raise ConfigError(describe(here, "types", "none", "at least one type, or None for all"))
         for name in types:

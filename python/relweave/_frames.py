@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,10 @@ class Table:
         if isinstance(data, Mapping):
             self._arrays = {str(name): values for name, values in data.items()}
             self.names = tuple(self._arrays)
-            lengths = {name: len(values) for name, values in self._arrays.items()}
+            lengths = {
+                name: _length(values, function, f"{argument}[{name!r}]")
+                for name, values in self._arrays.items()
+            }
             if len(set(lengths.values())) > 1:
                 raise ShapeError(
                     describe(function, argument, f"lengths {lengths}", "columns of equal length")
@@ -51,6 +55,10 @@ class Table:
 
     def column(self, name: str, argument: str) -> Column:
         """Return a column; `argument` is what the caller calls it in messages."""
+        if not isinstance(name, str):
+            raise DTypeError(
+                describe(self._function, argument, f"{name!r}", "the name of a column, a string")
+            )
         if name not in self.names:
             raise ConfigError(
                 describe(
@@ -67,9 +75,22 @@ class Table:
         return column_of(self._arrays[name], self._function, where)
 
 
+def _length(values: Any, function: str, argument: str) -> int:
+    if not isinstance(values, str | bytes | Mapping | Set):
+        try:
+            return len(values)
+        except TypeError:  # a scalar, a generator, an array without dimensions
+            pass
+    raise DTypeError(describe(function, argument, type(values).__name__, "a sequence of values"))
+
+
 def _eager(data: Any, function: str, argument: str) -> nw.DataFrame[Any]:
     try:
         frame = nw.from_native(data)
+    except nw.exceptions.DuplicateError as error:
+        raise ConfigError(
+            describe(function, argument, " ".join(str(error).split()), "a name for each column")
+        ) from None
     except TypeError:
         raise DTypeError(
             describe(
@@ -95,9 +116,10 @@ def _one_dimensional(values: Any, function: str, argument: str) -> Array:
     if isinstance(values, np.ndarray):
         array = values
     else:  # through object, so that NumPy does not turn [1, "a"] into strings
+        length = _length(values, function, argument)
         try:
-            array = np.asarray(values, dtype=object) if len(values) else np.empty(0, dtype="U1")
-        except (TypeError, ValueError):
+            array = np.asarray(values, dtype=object) if length else np.empty(0, dtype="U1")
+        except (TypeError, ValueError, RuntimeError):
             raise DTypeError(
                 describe(function, argument, type(values).__name__, "a sequence of values")
             ) from None
@@ -117,7 +139,7 @@ def _from_series(series: nw.Series[Any], function: str, argument: str) -> Column
     if isinstance(dtype, nw.Categorical | nw.Enum):
         series, dtype = series.cast(nw.String), nw.String()
     if isinstance(dtype, nw.String):
-        return Column(series.fill_null("").to_numpy().astype(str), null)
+        return Column(_strings(series.fill_null("").to_numpy(), function, argument), null)
     if dtype.is_integer():
         return _from_array(series.fill_null(0).to_numpy(), function, argument, null)
     if isinstance(dtype, nw.Boolean):
@@ -128,12 +150,14 @@ def _from_series(series: nw.Series[Any], function: str, argument: str) -> Column
 def _from_array(array: Array, function: str, argument: str, null: Bools | None = None) -> Column:
     if null is None:
         null = np.zeros(len(array), dtype=bool)
+    if isinstance(array, np.ma.MaskedArray):
+        null, array = null | np.ma.getmaskarray(array), array.data
     if array.dtype.kind == "O":
         return _from_objects(array, function, argument, null)
     if array.dtype.kind == "f":
         return Column(array.astype(np.float64), null | np.isnan(array))
     if array.dtype.kind == "M":
-        return Column(array.astype("datetime64[s]"), null | np.isnat(array))
+        return Column(_in_seconds(array, function, argument), null | np.isnat(array))
     if array.dtype.kind == "u" and len(array) and array.max() > np.iinfo(np.int64).max:
         raise DTypeError(describe(function, argument, "numbers above 2^63", "int64"))
     if array.dtype.kind in "iu":
@@ -141,10 +165,39 @@ def _from_array(array: Array, function: str, argument: str, null: Bools | None =
     if array.dtype.kind in "Ub":
         return Column(array, null)
     if array.dtype.kind == "S":
-        return Column(np.char.decode(array, "utf-8"), null)
+        return Column(_decoded(array, function, argument), null)
     raise DTypeError(
         describe(function, argument, f"dtype {array.dtype}", "strings, numbers, bools or times")
     )
+
+
+def _decoded(array: Array, function: str, argument: str) -> Array:
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise DTypeError(
+            describe(function, argument, f"bytes that are not text ({error})", "UTF-8")
+        ) from None
+
+
+def _strings(values: Array, function: str, argument: str) -> Array:
+    """Return objects as a string array, which would drop NULs at the end without a word."""
+    if any(value.endswith("\0") for value in values):
+        raise DTypeError(
+            describe(function, argument, "a string that ends with a NUL", "strings without")
+        )
+    return values.astype(str)
+
+
+def _in_seconds(array: Array, function: str, argument: str) -> Array:
+    seconds = array.astype("datetime64[s]")
+    if np.datetime_data(array.dtype)[0] in ("Y", "M", "W", "D", "h", "m"):
+        same = (seconds.astype(array.dtype) == array) | np.isnat(array)
+        if not same.all():  # the product went beyond 64 bits
+            raise DTypeError(
+                describe(function, argument, f"a time in {array.dtype}", "times that fit seconds")
+            )
+    return seconds
 
 
 def _from_objects(array: Array, function: str, argument: str, null: Bools) -> Column:
@@ -169,17 +222,30 @@ def _from_objects(array: Array, function: str, argument: str, null: Bools) -> Co
                 "Convert the column first, for example with astype(str).",
             )
         )
-    dtypes: dict[str, Any] = {
-        "str": "U",
-        "int": np.int64,
-        "float": np.float64,
-        "bool": bool,
-        "time": "M8[s]",
-    }
-    typed = np.array(present.tolist(), dtype=dtypes[kinds.pop()])
+    typed = _typed(present, kinds.pop(), function, argument)
     values = np.zeros(len(array), dtype=typed.dtype)
     values[~null] = typed
     return Column(values, null)
+
+
+def _typed(present: Array, kind: str, function: str, argument: str) -> Array:
+    if kind == "str":
+        return _strings(present, function, argument)
+    if kind == "bytes":
+        return _decoded(present.astype("S"), function, argument)
+    if kind == "time":
+        return np.array([_utc(value) for value in present.tolist()], dtype="M8[s]")
+    try:
+        return np.array(present.tolist(), dtype={"int": np.int64, "bool": bool}.get(kind, float))
+    except OverflowError:
+        raise DTypeError(describe(function, argument, "numbers above 2^63", "int64")) from None
+
+
+def _utc(value: Any) -> Any:
+    """Return a time without its zone, as UTC."""
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(datetime.UTC).replace(tzinfo=None)
+    return value
 
 
 def _kind(cls: type) -> str:
@@ -189,9 +255,9 @@ def _kind(cls: type) -> str:
         ("str", (str,)),
         ("int", (int, np.integer)),
         ("float", (float, np.floating)),
-        ("time", (np.datetime64,)),
+        ("bytes", (bytes,)),
+        ("time", (np.datetime64, datetime.date)),
     ):
         if issubclass(cls, bases):
             return name
-    is_naive_time = cls.__name__ in {"datetime", "date"}
-    return "time" if is_naive_time else ""
+    return ""

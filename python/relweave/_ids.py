@@ -46,12 +46,23 @@ def ids_of(column: Column, function: str, argument: str) -> Array:
                 "Convert the column, for example with astype(str).",
             )
         )
+    if _has_surrogates(column.values):
+        raise DTypeError(
+            describe(function, argument, "a string with a lone surrogate", "text that UTF-8 holds")
+        )
     return column.values
+
+
+def _has_surrogates(ids: Array) -> bool:
+    if ids.dtype.kind != "U" or ids.size == 0:
+        return False
+    points = np.ascontiguousarray(ids).view(np.uint32)
+    return bool(((points >= 0xD800) & (points <= 0xDFFF)).any())
 
 
 def as_ids(values: Any, function: str, argument: str) -> Array:
     """Return ids that a caller passed: a sequence, series or array of strings or ints."""
-    if isinstance(values, str | int):
+    if isinstance(values, str | bytes | int | np.generic):
         raise DTypeError(
             describe(function, argument, f"{values!r}", "a sequence of ids", "Write [id].")
         )
@@ -155,13 +166,23 @@ def matrix(
     values: Any, function: str, argument: str, rows: int | None = None, what: str = "row"
 ) -> NDArray[np.float32]:
     """Return features as a float32 matrix, after checking shape, type and finiteness."""
-    array = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray):  # masked values are missing ones
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DTypeError(
+            describe(
+                function, argument, f"{type(values).__name__} ({error})", "a matrix of numbers"
+            )
+        ) from None
     if array.dtype.kind not in "fiub":
         raise DTypeError(describe(function, argument, f"dtype {array.dtype}", "numbers"))
     if array.ndim != 2 or array.shape[1] == 0 or (rows is not None and array.shape[0] != rows):
         expected = f"({'n' if rows is None else rows}, d), one row per {what}"
         raise ShapeError(describe(function, argument, f"shape {array.shape}", f"shape {expected}"))
-    result = np.ascontiguousarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+        result = np.ascontiguousarray(array, dtype=np.float32)
     finite = np.isfinite(result)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]

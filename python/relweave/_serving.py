@@ -14,7 +14,7 @@ from ._fitted import Fitted
 from ._frames import Array
 from ._ids import Codes, IdIndex, as_ids, external
 from .catalog import Catalog
-from .config import thread_count, whole
+from .config import flag, thread_count, whole
 from .errors import ConfigError, DTypeError, describe
 
 
@@ -74,7 +74,7 @@ class Serving(Fitted):
         names = None if user_ids is None else as_ids(user_ids, here, "user_ids")
         request: dict[str, Any] = {
             "k": whole(k, here, "k"),
-            "exclude_seen": bool(exclude_seen),
+            "exclude_seen": flag(exclude_seen, here, "exclude_seen"),
             "types": self._type_codes(types, here),
             "threads": thread_count(self.threads, here),
         }
@@ -83,6 +83,8 @@ class Serving(Fitted):
             request["allowed"] = np.unique(allowed)
         if histories is not None:
             given, names = read_histories(histories, names, self._items, here)
+            if names is not None:
+                self._users.expect_kind(names, here, "user_ids", "model")
             answer = self._recommend_histories(model, given, names, users, request, here)
         elif names is None:
             raise ConfigError(describe(here, "user_ids", "None", "user ids, or histories"))
@@ -138,6 +140,10 @@ class Serving(Fitted):
                 )
             return None
         if names is None:
+            if users is not None:
+                raise ConfigError(
+                    describe(here, "users", "a frame", "None, since the histories name no users")
+                )
             return None
         if users is not None:
             return self._user_features.rows_for(users, names, here)[0]

@@ -47,12 +47,13 @@ def seconds_of(column: Column, function: str, argument: str) -> Seconds:
                 "datetimes, ISO 8601 strings or seconds since 1970",
             )
         )
-    if len(values) and np.abs(values).max() > _FAR:
+    far = (values > _FAR) | (values < -_FAR)
+    if far.any():
         raise ConfigError(
             describe(
                 function,
                 argument,
-                f"{values[np.abs(values).argmax()]}",
+                f"{values[far.argmax()]}",
                 "epoch seconds",
                 "Divide milliseconds by 1000, nanoseconds by 10**9.",
             )
@@ -63,13 +64,20 @@ def seconds_of(column: Column, function: str, argument: str) -> Seconds:
 def _from_text(values: Array, function: str, argument: str) -> Seconds:
     """Parse ISO 8601: date, or date and time, with or without Z or an offset such as +02:00."""
     values = np.char.strip(values)
-    local, offset = _split_offsets(values)
+
+    def refuse(got: str) -> ConfigError:
+        expected = "ISO 8601 times such as 2024-05-31T18:00:00 or 2024-05-31T18:00:00+02:00"
+        return ConfigError(describe(function, argument, got, expected))
+
+    # NumPy reads "", "NaT", "now" and "today" as times, too.
+    words = ~np.char.isdigit(np.char.lstrip(values, "+-").astype("U1"))
+    if words.any():
+        raise refuse(f"{values[words.argmax()].item()!r} in row {int(words.argmax())}")
     try:
+        local, offset = _split_offsets(values)
         return local.astype("datetime64[s]").astype(np.int64) - offset
     except ValueError as error:
-        raise ConfigError(
-            describe(function, argument, str(error), "ISO 8601 times such as 2024-05-31T18:00:00")
-        ) from None
+        raise refuse(str(error)) from None
 
 
 def _split_offsets(values: Array) -> tuple[Array, Seconds]:
@@ -94,7 +102,10 @@ def _split_offsets(values: Array) -> tuple[Array, Seconds]:
             pair = np.char.add(chars[rows, at + start], chars[rows, at + start + 1])
             return pair.astype(np.int64)
 
-        seconds = number(1) * 3600 + number(minutes_at) * 60
+        hours, minutes = number(1), number(minutes_at)
+        if (hours > 23).any() or (minutes > 59).any():
+            raise ValueError("a zone of more than 23 hours or 59 minutes")
+        seconds = hours * 3600 + minutes * 60
         offset[rows] = np.where(chars[rows, at] == "-", -seconds, seconds)
         for place in range(width):
             chars[rows, at + place] = ""
@@ -115,12 +126,12 @@ def moment(value: Any, function: str, argument: str) -> int:
     if isinstance(value, datetime.date | np.datetime64):
         value = np.array(value, dtype="datetime64[s]")[()]
     array = np.array([value])
-    column = Column(array, np.zeros(1, dtype=bool))
+    column = Column(array, np.array([bool(value != value)]))  # NaN and NaT are missing
     return int(seconds_of(column, function, argument)[0])
 
 
-def duration(value: str | float, function: str, argument: str) -> int:
-    """Return "14d", "2w", "36h" or a number of seconds as seconds.
+def duration(value: Any, function: str, argument: str) -> int:
+    """Return "14d", "2w", "36h", a timedelta or a number of seconds as seconds.
 
     Examples
     --------
@@ -135,9 +146,18 @@ def duration(value: str | float, function: str, argument: str) -> int:
             )
         seconds = int(float(match[1]) * _UNITS[match[2]])
     else:
-        seconds = int(value)
+        number: Any = value.total_seconds() if isinstance(value, datetime.timedelta) else value
+        if not isinstance(number, int | float | np.integer | np.floating) or isinstance(
+            number, bool
+        ):
+            raise DTypeError(
+                describe(function, argument, type(value).__name__, "a duration such as '14d'")
+            )
+        seconds = int(number) if abs(number) < _FAR else -1  # NaN is not below
     if seconds <= 0:
-        raise ConfigError(describe(function, argument, repr(value), "a duration above 0"))
+        raise ConfigError(
+            describe(function, argument, repr(value), "a duration above 0, at most 3000 years")
+        )
     return seconds
 
 

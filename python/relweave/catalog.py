@@ -178,4 +178,6 @@ def _types(table: Table, name: str | None) -> tuple[tuple[str, ...], Codes]:
             describe(_HERE, "type", f"{missing} missing types", "a type in every row")
         )
     names, codes = np.unique(column.values.astype(str), return_inverse=True)
+    if names[:1].tolist() == [""]:
+        raise ConfigError(describe(_HERE, "type", "an empty type", "a name in every row"))
     return tuple(names.tolist()), codes.astype(np.int32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -181,7 +181,7 @@ def as_config(cls: type[Config], value: Config | Mapping[str, Any] | None, name:
                 )
             )
     settings: dict[str, Any] = dict(value)
-    if "layers" in settings:
+    if isinstance(settings.get("layers"), list | np.ndarray):
         settings["layers"] = tuple(settings["layers"])
     return cls(**settings)
 
@@ -195,6 +195,12 @@ def to_json(
     seed: int = 0,
 ) -> str:
     """Return the settings as the C++ core reads them; it checks every range."""
+    for config in (graph, hgnn, towers):
+        for name, value in (asdict(config) if config is not None else {}).items():
+            if isinstance(value, float | np.floating) and not np.isfinite(value):
+                raise ConfigError(
+                    describe(type(config).__name__, name, repr(value), "a finite number")
+                )
     settings = {
         "graph": asdict(graph or GraphConfig()),
         "hgnn": {**asdict(hgnn or HGNNConfig()), "seed": seed},
@@ -209,6 +215,26 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):
         return value.item()
     raise DTypeError(describe("config", "value", type(value).__name__, "a number or a word"))
+
+
+def expect_no_window(window_seconds: int, function: str) -> None:
+    """Refuse a window over a log without times, whose row numbers are no seconds."""
+    if window_seconds:
+        raise ConfigError(
+            describe(
+                function,
+                "window_seconds",
+                repr(window_seconds),
+                "0, since the log has no times",
+                "Pass time= to InteractionLog.",
+            )
+        )
+
+
+def without_times(towers: TwoTowerConfig, function: str) -> TwoTowerConfig:
+    """Return settings for a log without times: row numbers tell an order, not what is recent."""
+    expect_no_window(towers.window_seconds, function)
+    return replace(towers, trend=0.0)
 
 
 def check_device(device: str, function: str) -> None:
@@ -230,13 +256,28 @@ def check_device(device: str, function: str) -> None:
 
 def thread_count(threads: int | None, function: str) -> int:
     """Return what the core takes: 0 for its default."""
-    return 0 if threads is None else whole(threads, function, "threads")
+    return 0 if threads is None else whole(threads, function, "threads", highest=4096)
 
 
-def whole(value: Any, function: str, argument: str, lowest: int = 1) -> int:
-    """Return a whole number that is not below `lowest`."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < lowest:
+def seed_of(seed: Any, function: str) -> int:
+    """Return a seed: any whole number of 64 bits."""
+    return whole(seed, function, "seed", lowest=0, highest=2**64 - 1)
+
+
+def whole(
+    value: Any, function: str, argument: str, lowest: int = 1, highest: int = 2**31 - 1
+) -> int:
+    """Return a whole number in [lowest, highest]."""
+    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not is_whole or not lowest <= value <= highest:
         raise ConfigError(
-            describe(function, argument, repr(value), f"a whole number from {lowest} on")
+            describe(function, argument, repr(value), f"a whole number from {lowest} to {highest}")
         )
     return int(value)
+
+
+def flag(value: Any, function: str, argument: str) -> bool:
+    """Return True or False; nothing else counts as one of them."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(describe(function, argument, repr(value), "True or False"))
+    return bool(value)

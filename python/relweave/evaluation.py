@@ -14,8 +14,8 @@ from . import _core, _html
 from ._frames import Array
 from ._ids import Codes, IdIndex
 from ._ranking import Pairs, Ranks, rank_pairs
-from .config import whole
-from .errors import ConfigError, DTypeError, describe
+from .config import seed_of, whole
+from .errors import ConfigError, DTypeError, NotFittedError, describe
 from .log import InteractionLog
 
 __all__ = ["Comparison", "Report", "Scorer", "compare", "evaluate"]
@@ -160,6 +160,18 @@ def evaluate(
     if not isinstance(test, InteractionLog):
         raise DTypeError(describe(here, "test", type(test).__name__, "an InteractionLog"))
     k = whole(k, here, "k")
+    block_elements = whole(block_elements, here, "block_elements", highest=2**40)
+    for method in ("score_users", "seen", "item_counts"):
+        if not callable(getattr(model, method, None)):
+            raise DTypeError(
+                describe(
+                    here, "model", f"{type(model).__name__} without {method}", "a model or baseline"
+                )
+            )
+    if getattr(model, "item_ids_", None) is None:
+        raise NotFittedError(
+            describe(here, "model", "one that is not fitted", "a fitted model", "Call fit first.")
+        )
     start = time.perf_counter()
     items = IdIndex(model.item_ids_)
     items.expect_kind(test.items, here, "test", "model")
@@ -397,6 +409,11 @@ def compare(
     here = "compare"
     if isinstance(reports, Mapping):
         reports = [replace(report, name=name) for name, report in reports.items()]
+    for report in reports:
+        if not isinstance(report, Report):
+            raise DTypeError(describe(here, "reports", type(report).__name__, "what evaluate gave"))
+    samples = whole(samples, here, "samples")
+    seed = seed_of(seed, here)
     names = [report.name for report in reports]
     if not names or len(set(names)) != len(names):
         raise ConfigError(describe(here, "reports", f"names {names}", "different names, some"))

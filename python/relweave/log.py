@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import datetime
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ from . import _html
 from ._frames import Array, Column, Table
 from ._ids import Codes, ids_of
 from ._times import DAY, Seconds, day, duration, moment, now, seconds_of
-from .errors import ConfigError, DTypeError, describe
+from .errors import ConfigError, DTypeError, IndexError, describe
 
 __all__ = ["InteractionLog", "LogReport"]
 
@@ -204,7 +206,18 @@ class InteractionLog:
         return self.report()._repr_html_()
 
     def select(self, rows: Array) -> InteractionLog:
-        """Return the log of some rows, given as a mask or as positions."""
+        """Return the log of some rows, given as a mask or as positions.
+
+        Raises
+        ------
+        IndexError
+            A mask of another length, or positions outside the log.
+        """
+        try:
+            rows = np.arange(len(self))[rows]
+        except builtins.IndexError as error:
+            here, expected = "InteractionLog.select", f"a mask or positions of {len(self)} rows"
+            raise IndexError(describe(here, "rows", str(error), expected)) from None
         part = InteractionLog.__new__(InteractionLog)
         part.columns = self.columns
         part.has_times = self.has_times
@@ -217,7 +230,7 @@ class InteractionLog:
         *,
         test_fraction: float | None = None,
         cutoff: Any = None,
-        last: str | float | None = None,
+        last: str | float | datetime.timedelta | None = None,
     ) -> tuple[InteractionLog, InteractionLog]:
         """Return (train, test): the events before a moment, and those from it on.
 
@@ -227,7 +240,7 @@ class InteractionLog:
             Share of events in the test part, in (0, 1); events of the same second stay together.
         cutoff : str, datetime, date or seconds
             First moment of the test part.
-        last : str or number of seconds
+        last : str, timedelta or number of seconds
             Length of the test part, which ends with the last event: "14d", "2w", "36h".
 
         Raises
@@ -253,10 +266,12 @@ class InteractionLog:
                     here, "log", "no times", "a log with times", "Pass time= to InteractionLog."
                 )
             )
+        if len(self) == 0:
+            raise ConfigError(describe(here, "log", "no event", "at least two events"))
         if test_fraction is not None:
-            if not 0 < test_fraction < 1:
+            if isinstance(test_fraction, bool | str) or not 0 < test_fraction < 1:
                 raise ConfigError(
-                    describe(here, "test_fraction", str(test_fraction), "a share between 0 and 1")
+                    describe(here, "test_fraction", repr(test_fraction), "a share between 0 and 1")
                 )
             place = min(int(np.ceil(len(self) * (1 - test_fraction))), len(self) - 1)
             start = int(np.partition(self.times, place)[place])
@@ -287,13 +302,13 @@ class InteractionLog:
             events=len(self),
             users=len(self.users),
             items=len(self.items),
-            first=day(int(self.times.min())) if self.has_times else None,
-            last=day(int(self.times.max())) if self.has_times else None,
-            strong_share=float(self.strong.mean()),
+            first=day(int(self.times.min())) if self.has_times and len(self) else None,
+            last=day(int(self.times.max())) if self.has_times and len(self) else None,
+            strong_share=float(self.strong.mean()) if len(self) else 0.0,
             repeats=len(self) - len(np.unique(pairs)),
             single_event_users=int((counts == 1).sum()),
-            median_events=int(np.median(counts)),
-            most_events=int(counts.max()),
+            median_events=int(np.median(counts)) if len(self) else 0,
+            most_events=int(counts.max(initial=0)),
             future_dropped=self._future_dropped,
         )
 

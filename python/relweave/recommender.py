@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -25,11 +24,14 @@ from .config import (
     TwoTowerConfig,
     as_config,
     check_device,
+    expect_no_window,
+    flag,
+    seed_of,
     thread_count,
     to_json,
-    whole,
+    without_times,
 )
-from .errors import ConfigError, DTypeError, IoError, describe
+from .errors import ConfigError, DTypeError, Error, IoError, describe
 from .log import InteractionLog
 from .progress import TITLES, Monitor, ProgressArgument
 
@@ -275,7 +277,7 @@ class Recommender(Serving):
                 "columns": self.columns_,
             }
         )
-        model.save(os.fspath(path))
+        model.save(folder_of(path, "Recommender.save"))
 
     @classmethod
     def load(
@@ -290,7 +292,8 @@ class Recommender(Serving):
         """
         here = "Recommender.load"
         check_device(device, here)
-        core = _core.Recommender.load(os.fspath(path))
+        thread_count(threads, here)
+        core = _core.Recommender.load(folder_of(path, here))
         settings = json.loads(core.config)
         groups: dict[str, Any] = {}
         for name, group in cls._groups.items():
@@ -318,7 +321,7 @@ class Recommender(Serving):
                 FitReport.of_model(core) if report is None else FitReport.from_json(report)
             )
             model.columns_ = extra.get("columns", {})
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, Error) as error:
             raise IoError(
                 describe(here, str(path), f"damaged settings ({error!r})", "a saved Recommender")
             ) from error
@@ -329,18 +332,14 @@ class Recommender(Serving):
         graph = as_config(GraphConfig, self.graph, "graph")
         towers = as_config(TwoTowerConfig, self.towers, "towers")
         if not train.has_times:
-            if graph.window_seconds or towers.window_seconds:
-                raise ConfigError(
-                    describe(here, "window_seconds", "a window", "0, since the log has no times")
-                )
-            towers = replace(towers, trend=0.0)  # row numbers tell an order, not what is recent
-        seed = whole(self.seed, here, "seed", lowest=0)
+            expect_no_window(graph.window_seconds, here)
+            towers = without_times(towers, here)
         return to_json(
             graph=graph,
             hgnn=as_config(HGNNConfig, self.hgnn, "hgnn"),
             towers=towers,
-            use_hgnn=bool(self.use_hgnn),
-            seed=seed,
+            use_hgnn=flag(self.use_hgnn, here, "use_hgnn"),
+            seed=seed_of(self.seed, here),
         )
 
     def _repr_html_(self) -> str:
@@ -348,6 +347,17 @@ class Recommender(Serving):
             return _html.pairs({"state": "not fitted"}, repr(self))
         seconds = {f"{TITLES[k]}, seconds": h.seconds for k, h in self.history_.items()}
         return _html.pairs({**self.fit_report_.shown(), **seconds}, repr(self))
+
+
+def folder_of(path: Any, function: str) -> str:
+    """Return a path as text that the system can take."""
+    try:
+        name = os.fsdecode(path)
+    except TypeError:
+        raise DTypeError(describe(function, "path", type(path).__name__, "a path")) from None
+    if not name or "\0" in name:
+        raise IoError(describe(function, "path", repr(name), "the path of a folder"))
+    return name
 
 
 def load(

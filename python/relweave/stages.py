@@ -22,10 +22,13 @@ from .config import (
     HGNNConfig,
     TwoTowerConfig,
     as_config,
+    expect_no_window,
+    seed_of,
     thread_count,
     to_json,
+    without_times,
 )
-from .errors import NotFittedError, ShapeError, describe
+from .errors import ConfigError, DTypeError, NotFittedError, ShapeError, describe
 from .log import InteractionLog
 from .progress import Monitor, ProgressArgument
 
@@ -155,13 +158,17 @@ class CoInteractionGraph:
             No event with an item of the catalogue, or a setting out of range.
         """
         here = "CoInteractionGraph.build"
+        _expect_catalog(catalog, here, "catalog")
         events = Events.of(log, catalog.index, here)
+        settings = as_config(GraphConfig, config, "config")
+        if not log.has_times:
+            expect_no_window(settings.window_seconds, here)
         core = _core.ItemGraph.build(
             **events.arrays(),
             user_count=len(log.users),
             type_names=list(catalog.type_names),
             type_offsets=catalog.type_offsets.tolist(),
-            config=to_json(graph=as_config(GraphConfig, config, "config")),
+            config=to_json(graph=settings),
             threads=thread_count(threads, here),
         )
         graph = cls(core, catalog.ids, catalog.type_names, catalog.type_offsets)
@@ -276,8 +283,12 @@ class HGNN(Parameters):
             As in `Recommender.fit`; a stopped training leaves usable vectors.
         """
         here = "HGNN.fit"
+        if not isinstance(graph, CoInteractionGraph):
+            raise DTypeError(describe(here, "graph", type(graph).__name__, "a CoInteractionGraph"))
         x = matrix(features, here, "features", len(graph.item_ids), "item")
-        settings = to_json(hgnn=as_config(HGNNConfig, self.config, "config"), seed=self.seed)
+        settings = to_json(
+            hgnn=as_config(HGNNConfig, self.config, "config"), seed=seed_of(self.seed, here)
+        )
         core = _core.HgnnModel(settings)
         try:
             with Monitor(progress, here) as monitor:
@@ -318,6 +329,7 @@ class HGNN(Parameters):
         """
         here = "HGNN.embed_new"
         core = self._fitted(here)
+        _expect_catalog(new_items, here, "new_items")
         x = matrix(features, here, "features", len(new_items), "new item")
         if x.shape[1] != self._features.shape[1]:
             raise ShapeError(
@@ -406,14 +418,21 @@ class TwoTower(Parameters):
             As in `Recommender.fit`.
         """
         here = "TwoTower.fit"
+        _expect_catalog(catalog, here, "catalog")
         events = Events.of(train, catalog.index, here).sorted()
-        self._features = matrix(features, here, "features", len(catalog), "item")
-        self._vectors = matrix(vectors, here, "vectors", len(catalog), "item")
-        self._users = (
+        x = matrix(features, here, "features", len(catalog), "item")
+        z = matrix(vectors, here, "vectors", len(catalog), "item")
+        user_features = (
             None if users is None else UserFeatures.learn(users, str(train.columns["user"]), here)
         )
-        rows = None if self._users is None else self._users.rows_for(users, train.users, here)[0]
-        settings = to_json(towers=as_config(TwoTowerConfig, self.config, "config"), seed=self.seed)
+        rows = (
+            None if user_features is None else user_features.rows_for(users, train.users, here)[0]
+        )
+        config = as_config(TwoTowerConfig, self.config, "config")
+        settings = to_json(
+            towers=config if train.has_times else without_times(config, here),
+            seed=seed_of(self.seed, here),
+        )
         core = _core.TwoTowerModel(settings)
         try:
             with Monitor(progress, here) as monitor:
@@ -422,8 +441,8 @@ class TwoTower(Parameters):
                     user_count=len(train.users),
                     type_names=list(catalog.type_names),
                     type_offsets=catalog.type_offsets.tolist(),
-                    features=self._features,
-                    vectors=self._vectors,
+                    features=x,
+                    vectors=z,
                     user_features=rows,
                     threads=thread_count(self.threads, here),
                     progress=monitor.step,
@@ -432,6 +451,7 @@ class TwoTower(Parameters):
         finally:
             if core.fitted:
                 self._core, self._catalog = core, catalog
+                self._features, self._vectors, self._users = x, z, user_features
         return self
 
     def _fitted(self, function: str) -> _core.TwoTowerModel:
@@ -471,7 +491,14 @@ class TwoTower(Parameters):
         names = None if user_ids is None else as_ids(user_ids, here, "user_ids")
         given, names = read_histories(histories, names, self._catalog.index, here)
         rows = None
-        if self._users is not None and users is not None and names is not None:
+        if users is not None:
+            if self._users is None or names is None:
+                expected = "None: " + (
+                    "the towers were fitted without one"
+                    if self._users is None
+                    else "the histories name no users"
+                )
+                raise ConfigError(describe(here, "users", "a frame", expected))
             rows = self._users.rows_for(users, names, here)[0]
         return core.user_vectors(
             offsets=given.offsets,
@@ -483,6 +510,11 @@ class TwoTower(Parameters):
             user_features=rows,
             threads=thread_count(self.threads, here),
         )
+
+
+def _expect_catalog(value: Any, function: str, argument: str) -> None:
+    if not isinstance(value, Catalog):
+        raise DTypeError(describe(function, argument, type(value).__name__, "a Catalog"))
 
 
 def show_config() -> dict[str, Any]:

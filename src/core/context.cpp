@@ -39,9 +39,9 @@ int default_threads() {
     int value = 0;
     char const* const end = word + std::strlen(word);
     auto const parsed = std::from_chars(word, end, value);
-    if (parsed.ec != std::errc{} || parsed.ptr != end || value < 1) {
+    if (parsed.ec != std::errc{} || parsed.ptr != end || value < 1 || value > most_threads) {
       raise<ConfigError>("default_threads", "RELWEAVE_NUM_THREADS", "'" + std::string(word) + "'",
-                         "a whole number of at least 1");
+                         "a whole number from 1 to " + std::to_string(most_threads));
     }
     return value;
   }();
@@ -49,9 +49,9 @@ int default_threads() {
 }
 
 int threads_of(HostContext const& ctx) {
-  if (ctx.threads < 0) {
+  if (ctx.threads < 0 || ctx.threads > most_threads) {
     raise<ConfigError>("HostContext", "threads", std::to_string(ctx.threads),
-                       "0 (all processors) or more");
+                       "0 (all processors) to " + std::to_string(most_threads));
   }
   return ctx.threads == 0 ? default_threads() : ctx.threads;
 }

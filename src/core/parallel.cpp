@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -112,10 +113,14 @@ class Pool {
 
  private:
   void grow(int helpers) {
-    while (static_cast<int>(workers_) < helpers) {
-      std::thread([this, index = workers_, seen = generation_.load()] {
-        serve(index, seen);
-      }).detach();
+    while (workers_ < helpers) {
+      try {
+        std::thread([this, index = workers_, seen = generation_.load()] {
+          serve(index, seen);
+        }).detach();
+      } catch (std::system_error const&) {
+        return;  // the system gives no more threads: those that are there do the work
+      }
       ++workers_;
     }
   }

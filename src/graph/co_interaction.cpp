@@ -24,6 +24,9 @@ void check(InteractionLogView const& log, ItemTypes const& types,
   if (!log.strong.empty()) {
     expect_size(here, "log.strong", log.strong, log.user.size);
   }
+  if (log.user_count < 0) {
+    raise<ConfigError>(here, "log.user_count", std::to_string(log.user_count), "at least 0");
+  }
   types.check();
   if (types.offsets.back() != log.item_count) {
     raise<ShapeError>(here, "types", std::to_string(types.offsets.back()) + " items",

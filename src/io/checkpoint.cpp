@@ -1,8 +1,12 @@
 #include <relweave/io/checkpoint.hpp>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -39,7 +43,7 @@ std::string hash_of(Buffer<std::byte> const& content) {
 
 /// The manifest, or null when the directory is not a checkpoint.
 Json read_manifest(fs::path const& directory) {
-  if (!fs::exists(directory / manifest_name)) {
+  if (!fs::is_regular_file(directory / manifest_name)) {
     return nullptr;
   }
   Json manifest =
@@ -65,8 +69,24 @@ struct TemporaryDirectory {
   }
 };
 
+/// Calls fn and turns what std::filesystem throws into an IoError.
+template <typename Fn>
+auto with_io_errors(fs::path const& directory, std::string const& expected, Fn const& fn) {
+  try {
+    return fn();
+  } catch (fs::filesystem_error const& error) {
+    fail(directory, error.code().message(), expected);
+  }
+}
+
+/// Exchanges two directories at once, so that no moment passes without the one at `place`. False
+/// where the file system cannot.
+bool exchange(fs::path const& fresh, fs::path const& place) {
+  return ::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, place.c_str(), RENAME_EXCHANGE) == 0;
+}
+
 /// Checks the manifest of a checkpoint; returns its directory, so that members can follow.
-fs::path const& verified(fs::path const& directory) {
+fs::path verify(fs::path const& directory) {
   if (!fs::is_directory(directory)) {
     fail(directory, fs::exists(directory) ? "a file" : "nothing there", "a checkpoint directory");
   }
@@ -75,15 +95,19 @@ fs::path const& verified(fs::path const& directory) {
     fail(directory, "a directory without the manifest of a relweave checkpoint",
          "a directory that a model was saved to");
   }
-  auto const version = manifest["schema_version"].get<int>();
-  if (version > checkpoint_schema_version) {
-    fail(directory, "schema version " + std::to_string(version),
+  Json const& version = manifest["schema_version"];
+  if (!version.is_number_unsigned() || version.get<std::uint64_t>() < 1) {
+    fail(directory, "schema version " + version.dump(), "a number from 1 on",
+         "The checkpoint is damaged; copy or save it again.");
+  }
+  if (version.get<std::uint64_t>() > checkpoint_schema_version) {
+    fail(directory, "schema version " + version.dump(),
          "at most " + std::to_string(checkpoint_schema_version),
          "It was written by a newer relweave; upgrade to read it.");
   }
   for (char const* const name : {config_name, tensors_name}) {
     Json const entry = manifest["files"].value(name, Json());
-    if (!entry.is_object() || !fs::exists(directory / name)) {
+    if (!entry.is_object() || !fs::is_regular_file(directory / name)) {
       fail(directory, std::string("no ") + name, "all files of the manifest",
            "The checkpoint is damaged; copy or save it again.");
     }
@@ -121,52 +145,62 @@ void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const&
 }
 
 void CheckpointWriter::commit(fs::path const& directory) const {
+  with_io_errors(directory, "a folder with space that can be written to",
+                 [&] { replace(directory); });
+}
+
+void CheckpointWriter::replace(fs::path const& directory) const {
+  if (directory.empty()) {
+    fail(directory, "an empty path", "the path of a folder");
+  }
   if (fs::exists(directory) && (!fs::is_directory(directory) ||
                                 (!fs::is_empty(directory) && read_manifest(directory).is_null()))) {
     fail(directory, "something that is not a relweave checkpoint",
          "a new directory, an empty one or an older checkpoint",
          "Choose another place, or remove what is there.");
   }
-  fs::path const target = fs::absolute(directory).lexically_normal();
-  // "model/" names the same place as "model".
+  // Links are followed, and "model/" names the same place as "model".
+  fs::path const target = fs::weakly_canonical(directory);
   fs::path const place = target.has_filename() ? target : target.parent_path();
-  std::string const suffix = "-" + std::to_string(::getpid());
+  static std::atomic<int> commits{0};  // threads of one process write side by side
+  std::string const suffix = "-" + std::to_string(::getpid()) + "-" + std::to_string(commits++);
   TemporaryDirectory const fresh{place.string() + ".partial" + suffix};
   TemporaryDirectory const old{place.string() + ".replaced" + suffix};
-  try {
-    fs::create_directories(fresh.path);
-    write_text(fresh.path / config_name, config_ + "\n");
-    tensors_.write(fresh.path / tensors_name);
-    Json files = Json::object();
-    for (char const* const name : {config_name, tensors_name}) {
-      auto const content = read_file(fresh.path / name);
-      files[name] = {{"bytes", content.size()}, {"sha256", hash_of(content)}};
-    }
-    Json const manifest = {{"format", format_name},
-                           {"schema_version", checkpoint_schema_version},
-                           {"relweave", RELWEAVE_VERSION_STRING},
-                           {"files", files}};
-    write_text(fresh.path / manifest_name, manifest.dump(2) + "\n");
+  fs::create_directories(fresh.path);
+  write_text(fresh.path / config_name, config_ + "\n");
+  tensors_.write(fresh.path / tensors_name);
+  Json files = Json::object();
+  for (char const* const name : {config_name, tensors_name}) {
+    auto const content = read_file(fresh.path / name);
+    files[name] = {{"bytes", content.size()}, {"sha256", hash_of(content)}};
+  }
+  Json const manifest = {{"format", format_name},
+                         {"schema_version", checkpoint_schema_version},
+                         {"relweave", RELWEAVE_VERSION_STRING},
+                         {"files", files}};
+  write_text(fresh.path / manifest_name, manifest.dump(2) + "\n");
 
-    bool const replaces = fs::exists(place);
+  bool const replaces = fs::exists(place);
+  if (replaces && exchange(fresh.path, place)) {
+    return;  // what was there goes with `fresh`
+  }
+  if (replaces) {
+    fs::rename(place, old.path);
+  }
+  std::error_code error;
+  fs::rename(fresh.path, place, error);
+  if (error) {
     if (replaces) {
-      fs::rename(place, old.path);
+      fs::rename(old.path, place);
     }
-    std::error_code error;
-    fs::rename(fresh.path, place, error);
-    if (error) {
-      if (replaces) {
-        fs::rename(old.path, place);
-      }
-      throw fs::filesystem_error("rename", place, error);
-    }
-  } catch (fs::filesystem_error const& error) {
-    fail(directory, error.code().message(), "a folder with space that can be written to");
+    throw fs::filesystem_error("rename", place, error);
   }
 }
 
 CheckpointReader::CheckpointReader(fs::path const& directory)
-    : config_(text_of(read_file(verified(directory) / config_name))),
+    : config_(text_of(read_file(with_io_errors(directory, "a checkpoint directory that can be read",
+                                               [&] { return verify(directory); }) /
+                                config_name))),
       tensors_(directory / tensors_name) {}
 
 Vocabulary CheckpointReader::vocabulary(std::string const& name) const {

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <cmath>
 #include <cstdint>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,23 +18,38 @@ class ConfigCheck {
   void at_least(std::string_view field, std::int64_t value, std::int64_t lowest) const {
     require(value >= lowest, field, std::to_string(value), "at least " + std::to_string(lowest));
   }
+  /// The bound keeps sums and products of two counts inside 64 bits.
+  void count(std::string_view field, std::int64_t value) const {
+    constexpr std::int64_t largest = std::int64_t{1} << 31;
+    require(value >= 1 && value <= largest, field, std::to_string(value),
+            "1 to " + std::to_string(largest));
+  }
+  // Beyond these bounds losses and squared gradients leave the range of float. NaN fails each.
   void positive(std::string_view field, double value) const {
-    require(std::isfinite(value) && value > 0, field, std::to_string(value), "a number above 0");
+    require(value >= 1e-9 && value <= 1e6, field, text_of(value), "a number from 1e-9 to 1e6");
   }
   void not_negative(std::string_view field, double value) const {
-    require(std::isfinite(value) && value >= 0, field, std::to_string(value), "0 or more");
+    require(value >= 0 && value <= 1e6, field, text_of(value), "a number from 0 to 1e6");
   }
   void share(std::string_view field, double value) const {
-    require(value >= 0 && value < 1, field, std::to_string(value), "a share in [0, 1)");
+    require(value >= 0 && value < 1, field, text_of(value), "a share in [0, 1)");
   }
+  /// The bound keeps the product of two sizes, and its bytes, far inside 64 bits.
   void layers(std::string_view field, std::vector<std::int64_t> const& sizes) const {
+    constexpr std::int64_t widest = std::int64_t{1} << 20;
     require(!sizes.empty(), field, "no layer", "at least one layer");
     for (std::int64_t const size : sizes) {
-      at_least(field, size, 1);
+      require(size >= 1 && size <= widest, field, std::to_string(size),
+              "1 to " + std::to_string(widest) + " features");
     }
   }
 
  private:
+  static std::string text_of(double value) {
+    std::ostringstream text;
+    text << value;
+    return text.str();
+  }
   void require(bool holds, std::string_view field, std::string const& got,
                std::string const& expected) const {
     if (!holds) {

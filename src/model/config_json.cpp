@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstdint>
+#include <limits>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -135,7 +138,12 @@ class Reader {
     } else if constexpr (std::is_integral_v<T>) {
       require(value.is_number_integer(), name, value, "a whole number");
       if constexpr (std::is_unsigned_v<T>) {
-        require(!value.is_number_integer() || value >= 0, name, value, "a number of at least 0");
+        require(value.is_number_unsigned(), name, value, "a number of at least 0");
+      } else {  // a number that does not fit would wrap around
+        constexpr auto largest = std::numeric_limits<T>::max();
+        bool const fits = value.is_number_unsigned() ? std::in_range<T>(value.get<std::uint64_t>())
+                                                     : std::in_range<T>(value.get<std::int64_t>());
+        require(fits, name, value, "a whole number of at most " + std::to_string(largest));
       }
     } else {
       require(value.is_array(), name, value, "a list of whole numbers");
@@ -146,7 +154,7 @@ class Reader {
     return value.get<T>();
   }
 
-  void require(bool holds, char const* name, Json const& got, char const* expected) const {
+  void require(bool holds, char const* name, Json const& got, std::string const& expected) const {
     if (!holds) {
       fail(name, got.dump(), expected);
     }

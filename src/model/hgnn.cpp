@@ -7,6 +7,7 @@
 
 #include "config_checks.hpp"
 #include "hgnn_forward.hpp"
+#include "input_checks.hpp"
 
 namespace relweave::model {
 
@@ -17,10 +18,10 @@ void validate(HgnnConfig const& config) {
   check.layers("layers", config.layers);
   check.at_least("fanout", config.fanout, 1);
   check.at_least("epochs", config.epochs, 0);
-  check.at_least("batch", config.batch, 1);
+  check.count("batch", config.batch);
   check.positive("learning_rate", config.learning_rate);
   check.not_negative("margin", config.margin);
-  check.at_least("negatives", config.negatives, 1);
+  check.count("negatives", config.negatives);
   check.positive("temperature", config.temperature);
   check.at_least("balance_floor", config.balance_floor, 1);
   check.share("validation_fraction", config.validation_fraction);
@@ -53,6 +54,7 @@ void Hgnn::embed(HostContext const& ctx, graph::ItemTypes const& types,
     raise<ConfigError>(here, "model", "an HGNN without parameters", "a trained HGNN",
                        "Call fit first, or load a checkpoint.");
   }
+  expect_links(here, types, links);
   std::int64_t const n = types.offsets.back();
   expect_shape(here, "features", features, n, feature_count_);
   expect_shape(here, "out", out, n, out_features());

@@ -7,6 +7,7 @@
 #include <relweave/model/hgnn.hpp>
 
 #include "id_map.hpp"
+#include "input_checks.hpp"
 
 namespace relweave::model {
 
@@ -127,7 +128,10 @@ void Hgnn::embed_new(HostContext const& ctx, graph::ItemTypes const& types,
     raise<ConfigError>(here, "model", "an HGNN without parameters", "a trained HGNN",
                        "Call fit first, or load a checkpoint.");
   }
+  expect_links(here, types, links);
+  expect_shape(here, "features", features, types.offsets.back(), feature_count_);
   expect_shape(here, "new_features", new_features, new_types.size, feature_count_);
+  expect_features(here, "new_features", new_features);
   expect_shape(here, "out", out, new_types.size, out_features());
   expect_size(here, "new_links.item", new_links.item, new_links.new_item.size);
   expect_indices(here, "new_links.new_item", new_links.new_item, new_types.size);

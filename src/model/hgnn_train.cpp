@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/random.hpp>
@@ -18,6 +19,7 @@
 
 #include "hgnn_forward.hpp"
 #include "id_map.hpp"
+#include "input_checks.hpp"
 
 namespace relweave::model {
 
@@ -339,26 +341,32 @@ class LinkTrainer {
 TrainingHistory Hgnn::fit(HostContext const& ctx, graph::ItemTypes const& types,
                           graph::ItemLinks const& links, MatrixView<float const> features,
                           ProgressCallback const& progress) {
-  std::int64_t const items = types.offsets.back();
-  if (features.rows != items) {
-    raise<ShapeError>(here, "features", std::to_string(features.rows) + " rows",
-                      std::to_string(items) + " rows, one per item");
+  expect_links(here, types, links);
+  if (features.rows != types.offsets.back() || features.cols == 0) {
+    raise<ShapeError>(here, "features", "shape " + shape_string(features.rows, features.cols),
+                      "shape (" + std::to_string(types.offsets.back()) + ", d), one row per item");
   }
+  expect_features(here, "features", features);
   if (links.lower.empty()) {
     raise<GraphError>(here, "links", "no link", "at least one link between two items",
                       "No user has two items in common: widen the window, lower min_count, or "
                       "train the towers alone (use_hgnn = false).");
   }
-  expect_indices(here, "links.lower", links.lower.view(), items);
-  expect_indices(here, "links.upper", links.upper.view(), items);
   initialize(types, features.cols);
 
   auto const split =
       sampling::validation_split(links.lower.size(), config_.validation_fraction, config_.seed);
   graph::ItemLinks const train = subset(links, split.train.view());
   graph::ItemLinks const held_out = subset(links, split.validation.view());
-  LinkTrainer trainer(ctx, config_, *network_, parameters_, types, train, held_out, features);
-  return trainer.run(progress);
+  try {
+    LinkTrainer trainer(ctx, config_, *network_, parameters_, types, train, held_out, features);
+    TrainingHistory history = trainer.run(progress);
+    expect_converged(here, history, std::as_const(parameters_).values());
+    return history;
+  } catch (...) {
+    network_.reset();  // half trained is not fitted
+    throw;
+  }
 }
 
 }  // namespace relweave::model

@@ -1,7 +1,6 @@
 #include <relweave/model/recommender.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -9,36 +8,17 @@
 #include <relweave/core/error.hpp>
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
+#include "input_checks.hpp"
 #include "sorted_log.hpp"
 
 namespace relweave::model {
 
 namespace {
 
-void expect_finite(std::string_view function, std::string_view argument,
-                   MatrixView<float const> m) {
-  for (std::int64_t r = 0; r < m.rows; ++r) {
-    for (std::int64_t c = 0; c < m.cols; ++c) {
-      if (!std::isfinite(m(r, c))) {
-        raise<ConfigError>(function, argument,
-                           std::to_string(m(r, c)) + " in row " + std::to_string(r) + ", column " +
-                               std::to_string(c),
-                           "finite numbers", "Replace missing values before training.");
-      }
-    }
-  }
-}
-
 void expect_data(TrainingData const& data) {
   constexpr std::string_view here = "Recommender.fit";
-  auto const& types = data.types;
-  if (types.names.empty() || types.offsets.size() != types.names.size() + 1) {
-    raise<ShapeError>(here, "types",
-                      std::to_string(types.offsets.size()) + " offsets for " +
-                          std::to_string(types.names.size()) + " types",
-                      "at least one type, and one offset more than types");
-  }
-  std::int64_t const items = types.offsets.back();
+  data.types.check();
+  std::int64_t const items = data.types.offsets.back();
   if (data.log.item_count != items) {
     raise<ShapeError>(here, "log.item_count", std::to_string(data.log.item_count),
                       std::to_string(items) + ", the number of items of all types");
@@ -48,12 +28,12 @@ void expect_data(TrainingData const& data) {
                       "shape " + shape_string(data.item_features.rows, data.item_features.cols),
                       "shape (" + std::to_string(items) + ", d), one row per item");
   }
-  expect_finite(here, "item_features", data.item_features);
+  expect_features(here, "item_features", data.item_features);
   if (!data.user_features.empty() && data.user_features.rows != data.log.user_count) {
     raise<ShapeError>(here, "user_features", std::to_string(data.user_features.rows) + " rows",
                       std::to_string(data.log.user_count) + " rows, one per user");
   }
-  expect_finite(here, "user_features", data.user_features);
+  expect_features(here, "user_features", data.user_features);
   if (data.items.size() != items || data.users.size() != data.log.user_count) {
     raise<ShapeError>(here, "items, users",
                       std::to_string(data.items.size()) + " item ids and " +

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include <relweave/model/config_json.hpp>
 #include <relweave/model/recommender.hpp>
 
+#include "input_checks.hpp"
 #include "sorted_log.hpp"
 
 namespace relweave::model {
@@ -89,6 +91,7 @@ void read_parameters(io::SafetensorsReader const& tensors, std::string const& pr
     std::copy_n(tensor.bytes.data(), tensor.bytes.size(),
                 reinterpret_cast<std::byte*>(parameters.values().data + info.offset));
   }
+  expect_converged("Recommender.load", {}, std::as_const(parameters).values());
 }
 
 }  // namespace
@@ -141,68 +144,109 @@ void Recommender::save(std::filesystem::path const& directory) const {
 }
 
 Recommender Recommender::load(std::filesystem::path const& directory) {
+  auto const refuse = [&](std::string const& got) {
+    raise<IoError>("Recommender.load", directory.string(), got, "a saved recommender",
+                   "The checkpoint is damaged or of another program; copy or save it again.");
+  };
+  try {
+    return read(directory);
+  } catch (IoError const&) {
+    throw;
+  } catch (Error const& error) {  // the parts do not fit each other
+    refuse(error.what());
+  } catch (Json::exception const& error) {
+    refuse(error.what());
+  } catch (std::bad_alloc const&) {
+    refuse("sizes beyond the memory");
+  }
+  return Recommender();  // not reached
+}
+
+Recommender Recommender::read(std::filesystem::path const& directory) {
+  constexpr std::string_view here = "Recommender.load";
   io::CheckpointReader const reader(directory);
   auto const& tensors = reader.tensors();
   Json const json = Json::parse(reader.config(), nullptr, /*allow_exceptions=*/false);
-  try {
-    Recommender model(recommender_config_from_json(json.at("recommender").dump()));
-    model.types_ = {json.at("item_types").at("names").get<std::vector<std::string>>(),
-                    json.at("item_types").at("offsets").get<std::vector<std::int64_t>>()};
-    each_count(model.graph_report_, [&](char const* name, auto& value) {
-      json.at("graph_report").at(name).get_to(value);
-    });
-    model.hgnn_history_ = history_from_json(json.at("hgnn_history"));
-    model.tower_history_ = history_from_json(json.at("tower_history"));
-    model.extra_ = json.at("extra").get<std::string>();
-    model.items_ = reader.vocabulary("items");
-    model.users_ = reader.vocabulary("users");
-    model.item_features_ = tensors.matrix<float>("item_features");
-    model.user_features_ = tensors.matrix<float>("user_features");
-    model.general_vectors_ = tensors.matrix<float>("general_vectors");
-    model.tower_vectors_ = tensors.matrix<float>("tower_vectors");
-    model.links_ = {.lower = tensors.vector<NodeId>("links.lower"),
-                    .upper = tensors.vector<NodeId>("links.upper"),
-                    .count = tensors.vector<std::int64_t>("links.count"),
-                    .weight = tensors.vector<float>("links.weight")};
-    model.log_ = std::make_shared<SortedLog const>(
-        tensors.vector<std::int64_t>("log.offsets"), tensors.vector<NodeId>("log.items"),
-        tensors.vector<std::int64_t>("log.times"), tensors.vector<std::uint8_t>("log.strong"),
-        model.types_.offsets.back());
+  Recommender model(recommender_config_from_json(json.at("recommender").dump()));
+  RecommenderConfig const& config = model.config_;
+  model.types_ = {json.at("item_types").at("names").get<std::vector<std::string>>(),
+                  json.at("item_types").at("offsets").get<std::vector<std::int64_t>>()};
+  model.types_.check();
+  std::int64_t const items = model.types_.offsets.back();
+  each_count(model.graph_report_, [&](char const* name, auto& value) {
+    json.at("graph_report").at(name).get_to(value);
+  });
+  model.hgnn_history_ = history_from_json(json.at("hgnn_history"));
+  model.tower_history_ = history_from_json(json.at("tower_history"));
+  model.extra_ = json.at("extra").get<std::string>();
+  model.items_ = reader.vocabulary("items");
+  model.users_ = reader.vocabulary("users");
+  model.item_features_ = tensors.matrix<float>("item_features");
+  model.user_features_ = tensors.matrix<float>("user_features");
+  model.general_vectors_ = tensors.matrix<float>("general_vectors");
+  model.tower_vectors_ = tensors.matrix<float>("tower_vectors");
+  model.links_ = {.lower = tensors.vector<NodeId>("links.lower"),
+                  .upper = tensors.vector<NodeId>("links.upper"),
+                  .count = tensors.vector<std::int64_t>("links.count"),
+                  .weight = tensors.vector<float>("links.weight")};
+  model.log_ = std::make_shared<SortedLog const>(
+      tensors.vector<std::int64_t>("log.offsets"), tensors.vector<NodeId>("log.items"),
+      tensors.vector<std::int64_t>("log.times"), tensors.vector<std::uint8_t>("log.strong"), items);
 
-    model.hgnn_ = Hgnn(model.config_.hgnn);
-    if (model.config_.use_hgnn) {
-      model.hgnn_.initialize(model.types_, model.item_features_.cols());
-      read_parameters(tensors, "hgnn.", model.hgnn_.parameters());
-    }
-    model.towers_ = TwoTower(model.config_.towers);
-    model.towers_.initialize({.types = std::ssize(model.types_.names),
-                              .item_features = model.item_features_.cols(),
-                              .item_vectors = model.general_vectors_.cols(),
-                              .user_features = json.at("user_features").get<std::int64_t>()},
-                             model.types_.offsets.back());
-    read_parameters(tensors, "towers.", model.towers_.parameters());
-    auto const bias = tensors.vector<float>("item_bias");
-    expect_size("Recommender.load", "item_bias", bias.view(), model.types_.offsets.back());
-    std::copy(bias.view().begin(), bias.view().end(), model.towers_.item_bias().begin());
-    model.towers_.set_unseen_bias(json.at("unseen_bias").get<float>());
-
-    HostContext const ctx;
-    model.index_general(ctx);
-    model.index_towers();
-    auto const added_types = tensors.vector<std::int32_t>("added.types");
-    auto const added_vectors = tensors.matrix<float>("added.tower_vectors");
-    for (std::int32_t const type : added_types.view()) {
-      model.added_types_.push_back(static_cast<NodeTypeId>(type));
-    }
-    std::vector<float> const added_bias(model.added_types_.size(), model.towers_.unseen_bias());
-    model.index_->add(added_vectors.view(),
-                      {model.added_types_.data(), std::ssize(model.added_types_)},
-                      {added_bias.data(), std::ssize(added_bias)});
-    return model;
-  } catch (Json::exception const& error) {
-    raise<IoError>("Recommender.load", directory.string(), error.what(),
-                   "the configuration of a recommender");
+  auto const features = model.item_features_.cols();
+  auto const user_features = json.at("user_features").get<std::int64_t>();
+  expect_shape(here, "item_features", model.item_features_.view(), items,
+               std::max<std::int64_t>(features, 1));
+  expect_features(here, "item_features", model.item_features_.view());
+  expect_features(here, "user_features", model.user_features_.view());
+  expect_shape(here, "user_features", model.user_features_.view(),
+               user_features > 0 ? model.users_.size() : model.user_features_.rows(),
+               user_features);
+  expect_links(here, model.types_, model.links_);
+  auto const added_types = tensors.vector<std::int32_t>("added.types");
+  expect_indices(here, "added.types", added_types.view(), std::ssize(model.types_.names));
+  if (model.items_.size() != items + added_types.size() ||
+      model.users_.size() != model.log_->user_count()) {
+    raise<ShapeError>(here, "items, users",
+                      std::to_string(model.items_.size()) + " and " +
+                          std::to_string(model.users_.size()) + " ids",
+                      std::to_string(items + added_types.size()) + " and " +
+                          std::to_string(model.log_->user_count()));
   }
+
+  model.hgnn_ = Hgnn(config.hgnn);
+  if (config.use_hgnn) {
+    model.hgnn_.initialize(model.types_, features);
+    read_parameters(tensors, "hgnn.", model.hgnn_.parameters());
+  }
+  expect_shape(here, "general_vectors", model.general_vectors_.view(), items,
+               config.use_hgnn ? model.hgnn_.out_features() : features);
+  model.towers_ = TwoTower(config.towers);
+  model.towers_.initialize({.types = std::ssize(model.types_.names),
+                            .item_features = features,
+                            .item_vectors = model.general_vectors_.cols(),
+                            .user_features = user_features},
+                           items);
+  read_parameters(tensors, "towers.", model.towers_.parameters());
+  expect_shape(here, "tower_vectors", model.tower_vectors_.view(), items,
+               model.towers_.out_features());
+  auto const bias = tensors.vector<float>("item_bias");
+  expect_size(here, "item_bias", bias.view(), items);
+  std::copy(bias.view().begin(), bias.view().end(), model.towers_.item_bias().begin());
+  model.towers_.set_unseen_bias(json.at("unseen_bias").get<float>());
+
+  HostContext const ctx;
+  model.index_general(ctx);
+  model.index_towers();
+  auto const added_vectors = tensors.matrix<float>("added.tower_vectors");
+  for (std::int32_t const type : added_types.view()) {
+    model.added_types_.push_back(static_cast<NodeTypeId>(type));
+  }
+  std::vector<float> const added_bias(model.added_types_.size(), model.towers_.unseen_bias());
+  model.index_->add(added_vectors.view(),
+                    {model.added_types_.data(), std::ssize(model.added_types_)},
+                    {added_bias.data(), std::ssize(added_bias)});
+  return model;
 }
 
 }  // namespace relweave::model

@@ -6,6 +6,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/model/recommender.hpp>
 
+#include "input_checks.hpp"
 #include "sorted_log.hpp"
 
 namespace relweave::model {
@@ -52,20 +53,6 @@ struct HistoryBatch {
             .strong = {strong.data(), std::ssize(strong)}};
   }
 };
-
-void expect_histories(std::string_view function, Histories const& histories,
-                      std::int64_t item_count) {
-  auto const& offsets = histories.offsets;
-  if (offsets.empty() || offsets[0] != 0 || offsets[offsets.size - 1] != histories.items.size ||
-      !std::is_sorted(offsets.begin(), offsets.end())) {
-    raise<ShapeError>(function, "histories.offsets", std::to_string(offsets.size) + " offsets",
-                      "ascending offsets from 0 to the number of items");
-  }
-  if (!histories.strong.empty()) {
-    expect_size(function, "histories.strong", histories.strong, histories.items.size);
-  }
-  expect_indices(function, "histories.items", histories.items, item_count);
-}
 
 }  // namespace
 
@@ -133,6 +120,9 @@ void Recommender::recommend_users(HostContext const& ctx, VectorView<NodeId cons
 std::vector<ScoredItem> Recommender::recommend(HostContext const& ctx,
                                                std::span<NodeId const> history,
                                                std::int64_t k) const {
+  if (k < 1) {
+    raise<ConfigError>("Recommender.recommend", "k", std::to_string(k), "at least 1");
+  }
   std::int64_t const offsets[] = {0, std::ssize(history)};
   std::vector<NodeId> indices(static_cast<std::size_t>(k));
   std::vector<float> scores(static_cast<std::size_t>(k));
@@ -194,6 +184,7 @@ void Recommender::embed_items(HostContext const& ctx, VectorView<NodeTypeId cons
   constexpr std::string_view here = "Recommender.embed_items";
   expect_fitted(here);
   expect_shape(here, "new_features", new_features, new_types.size, item_features_.cols());
+  expect_features(here, "new_features", new_features);
   expect_shape(here, "general", general, new_types.size, general_vectors_.cols());
   if (config_.use_hgnn) {
     hgnn_.embed_new(ctx, types_, links_, item_features_.view(), new_types, new_features, links,

@@ -8,11 +8,16 @@
 
 #include <relweave/core/error.hpp>
 
+#include "input_checks.hpp"
+
 namespace relweave::model {
 
 SortedLog::SortedLog(graph::InteractionLogView const& log) : item_count_(log.item_count) {
   constexpr std::string_view here = "Recommender.fit";
   std::int64_t const n = log.user.size;
+  if (log.user_count < 0) {
+    raise<ConfigError>(here, "log.user_count", std::to_string(log.user_count), "at least 0");
+  }
   if (n == 0) {
     raise<ConfigError>(here, "log", "no interaction", "at least one interaction",
                        "Check the filters that made the log.");
@@ -63,6 +68,10 @@ SortedLog::SortedLog(Buffer<std::int64_t> offsets, Buffer<NodeId> items, Buffer<
       times_(std::move(times)),
       strong_(std::move(strong)),
       item_count_(item_count) {
+  constexpr std::string_view here = "SortedLog";
+  expect_histories(here, histories(), item_count);
+  expect_size(here, "strong", strong_.view(), items_.size());
+  expect_size(here, "times", times_.view(), items_.size());
   fill_users();
 }
 

@@ -13,7 +13,7 @@ class SortedLog {
   /// Throws ShapeError or IndexError for columns of different length or ids out of range, and
   /// ConfigError for an empty log.
   explicit SortedLog(graph::InteractionLogView const& log);
-  /// Rows already sorted, as read from a checkpoint.
+  /// Rows already sorted, as read from a checkpoint. Throws ShapeError or IndexError likewise.
   SortedLog(Buffer<std::int64_t> offsets, Buffer<NodeId> items, Buffer<std::int64_t> times,
             Buffer<std::uint8_t> strong, std::int64_t item_count);
 

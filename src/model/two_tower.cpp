@@ -6,6 +6,7 @@
 
 #include <relweave/core/error.hpp>
 
+#include "input_checks.hpp"
 #include "item_tower_input.hpp"
 #include "pooled_history.hpp"
 #include "two_tower_checks.hpp"
@@ -71,13 +72,18 @@ void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
   constexpr std::string_view here = "TwoTower.user_vectors";
   expect_fitted(here, fitted());
   TowerInputs const& inputs = network_->inputs();
+  types.check();
+  expect_histories(here, histories, types.offsets.back());
   auto const n = histories.offsets.size - 1;
+  if (std::ssize(types.names) != inputs.types) {
+    raise<ShapeError>(here, "types", std::to_string(types.names.size()) + " types",
+                      std::to_string(inputs.types) + ", as in training");
+  }
   expect_shape(here, "out", out, n, out_features());
   expect_shape(here, "vectors", vectors, types.offsets.back(), inputs.item_vectors);
   if (!user_features.empty()) {
     expect_shape(here, "user_features", user_features, n, inputs.user_features);
   }
-  expect_indices(here, "histories.items", histories.items, vectors.rows);
 
   PooledHistory pooled(types, config_.max_history, config_.weak_weight, inputs.user_features);
   UserPass pass;

@@ -12,7 +12,7 @@ void validate(TwoTowerConfig const& config) {
   ConfigCheck const check("TwoTowerConfig");
   check.layers("layers", config.layers);
   check.at_least("epochs", config.epochs, 0);
-  check.at_least("batch", config.batch, 1);
+  check.count("batch", config.batch);
   check.positive("learning_rate", config.learning_rate);
   check.positive("temperature", config.temperature);
   check.not_negative("correction", config.correction);
@@ -30,6 +30,10 @@ void expect_sorted_log(graph::InteractionLogView const& log) {
   expect_size(here, "log.time", log.time, log.user.size);
   if (!log.strong.empty()) {
     expect_size(here, "log.strong", log.strong, log.user.size);
+  }
+  if (log.user.empty()) {
+    raise<ConfigError>(here, "log", "no interaction", "at least one interaction",
+                       "Check the filters that made the log.");
   }
   expect_indices(here, "log.user", log.user, log.user_count);
   expect_indices(here, "log.item", log.item, log.item_count);

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/random.hpp>
@@ -16,6 +18,7 @@
 #include <relweave/optim/schedule.hpp>
 
 #include "id_map.hpp"
+#include "input_checks.hpp"
 #include "item_tower_input.hpp"
 #include "pooled_history.hpp"
 #include "two_tower_checks.hpp"
@@ -111,6 +114,12 @@ void join_targets(VectorView<float const> positive, MatrixView<float const> nega
     *out = positive[b];
     std::copy(row + t, row + negative.cols, out + 1);
   }
+}
+
+/// `seconds` (not negative) before `time`, or the earliest time there is.
+std::int64_t earlier(std::int64_t time, std::int64_t seconds) {
+  constexpr std::int64_t first = std::numeric_limits<std::int64_t>::min();
+  return time >= first + seconds ? time - seconds : first;
 }
 
 std::vector<NodeTypeId> item_types(graph::ItemTypes const& types) {
@@ -234,7 +243,7 @@ class Trainer {
                      .skip = log_.item[e],
                      .user = log_.user[e]};
       if (config_.window_seconds > 0) {
-        row.since = (causal ? log_.time[e] : latest_) - config_.window_seconds;
+        row.since = earlier(causal ? log_.time[e] : latest_, config_.window_seconds);
       }
       RandomStream random(config_.seed, Purpose::history_dropout,
                           static_cast<std::uint64_t>(step * config_.batch) + b);
@@ -314,7 +323,7 @@ Buffer<float> trend_bias(graph::InteractionLogView const& log, TwoTowerConfig co
   std::vector<double> recent(static_cast<std::size_t>(bias.size()), 1.0);
   for (std::int64_t e = 0; e < log.item.size; ++e) {
     if ((log.strong.empty() || log.strong[e] != 0) &&
-        log.time[e] >= latest - config.trend_seconds) {
+        log.time[e] >= earlier(latest, config.trend_seconds)) {
       recent[static_cast<std::size_t>(log.item[e])] += 1;
     }
   }
@@ -335,6 +344,11 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
                               ProgressCallback const& progress) {
   validate(config_);
   expect_sorted_log(log);
+  types.check();
+  if (types.offsets.back() != log.item_count) {
+    raise<ShapeError>(here, "types", std::to_string(types.offsets.back()) + " items",
+                      std::to_string(log.item_count) + " items, as in the log");
+  }
   if (items.features.rows != log.item_count || items.vectors.rows != log.item_count) {
     raise<ShapeError>(here, "items",
                       std::to_string(items.features.rows) + " feature rows and " +
@@ -345,22 +359,31 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
     raise<ShapeError>(here, "user_features", std::to_string(user_features.rows) + " rows",
                       std::to_string(log.user_count) + " rows, one per user");
   }
+  expect_features(here, "items.features", items.features);
+  expect_features(here, "items.vectors", items.vectors);
+  expect_features(here, "user_features", user_features);
   initialize({.types = std::ssize(types.names),
               .item_features = items.features.cols,
               .item_vectors = items.vectors.cols,
               .user_features = user_features.cols},
              log.item_count);
-  Trainer trainer(ctx, config_, *network_, parameters_, log, types, items, user_features);
-  if (trainer.examples().entries.empty()) {
-    raise<ConfigError>(here, "log", "no strong interaction",
-                       "at least one strong interaction to learn from",
-                       "Mark what counts as a success as strong.");
+  try {
+    Trainer trainer(ctx, config_, *network_, parameters_, log, types, items, user_features);
+    if (trainer.examples().entries.empty()) {
+      raise<ConfigError>(here, "log", "no strong interaction",
+                         "at least one strong interaction to learn from",
+                         "Mark what counts as a success as strong.");
+    }
+    TrainingHistory history = trainer.run(progress);
+    expect_converged(here, history, std::as_const(parameters_).values());
+    auto const bias = trend_bias(log, config_, trainer.examples().log_q, trainer.latest());
+    item_bias_ = Buffer<float>::copy_of({bias.data(), static_cast<std::size_t>(log.item_count)});
+    unseen_bias_ = bias.view()[log.item_count];
+    return history;
+  } catch (...) {
+    network_.reset();  // half trained is not fitted
+    throw;
   }
-  TrainingHistory history = trainer.run(progress);
-  auto const bias = trend_bias(log, config_, trainer.examples().log_q, trainer.latest());
-  item_bias_ = Buffer<float>::copy_of({bias.data(), static_cast<std::size_t>(log.item_count)});
-  unseen_bias_ = bias.view()[log.item_count];
-  return history;
 }
 
 }  // namespace relweave::model

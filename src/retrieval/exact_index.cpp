@@ -24,13 +24,16 @@ constexpr std::int64_t task_work = 1 << 18;
 
 constexpr float nothing = -std::numeric_limits<float>::infinity();
 
+// Products of two such numbers, and sums of 10,000 of these, stay inside the range of float.
+constexpr float largest_component = 1e17F;
+
 void expect_finite(std::string_view function, std::string_view argument,
                    MatrixView<float const> m) {
   for (std::int64_t r = 0; r < m.rows; ++r) {
     for (float const x : m.row(r)) {
-      if (!std::isfinite(x)) {
+      if (!(std::abs(x) <= largest_component)) {
         raise<ConfigError>(function, argument, std::to_string(x) + " in row " + std::to_string(r),
-                           "finite numbers");
+                           "finite numbers of at most 1e17");
       }
     }
   }
@@ -167,7 +170,15 @@ void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries,
   expect_shape(here, "scores", scores, queries.rows, k);
   bool const excludes = !options.excluded_offsets.empty();
   if (excludes) {
-    expect_size(here, "excluded_offsets", options.excluded_offsets, queries.rows + 1);
+    auto const& offsets = options.excluded_offsets;
+    expect_size(here, "excluded_offsets", offsets, queries.rows + 1);
+    if (offsets[0] != 0 || offsets[queries.rows] != options.excluded_items.size ||
+        !std::is_sorted(offsets.begin(), offsets.end())) {
+      raise<ShapeError>(here, "excluded_offsets",
+                        std::to_string(offsets[0]) + " to " + std::to_string(offsets[queries.rows]),
+                        "ascending offsets from 0 to the " +
+                            std::to_string(options.excluded_items.size) + " excluded items");
+    }
     expect_indices(here, "excluded_items", options.excluded_items, size_);
   }
   expect_indices(

@@ -22,7 +22,10 @@ RELWEAVE_API Workspace& scratch_of(HostContext const& ctx);
 /// this process may run on.
 RELWEAVE_API int default_threads();
 
-/// The number of threads `ctx` asks for. Throws ConfigError when it is negative.
+/// More threads than any machine runs well are taken for a mistake.
+inline constexpr int most_threads = 4096;
+
+/// The number of threads `ctx` asks for. Throws ConfigError unless it is in [0, most_threads].
 RELWEAVE_API int threads_of(HostContext const& ctx);
 
 }  // namespace relweave

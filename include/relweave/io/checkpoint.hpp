@@ -28,10 +28,13 @@ class RELWEAVE_API CheckpointWriter {
   void set_config(std::string json) { config_ = std::move(json); }
 
   /// Writes to `directory`, whose parents are made when missing. An older checkpoint is replaced; a
-  /// directory that holds anything else, or a file, is refused. Throws IoError and leaves no trace.
+  /// directory that holds anything else, or a file, is refused. Throws IoError and leaves no trace:
+  /// an older checkpoint stays as it is.
   void commit(std::filesystem::path const& directory) const;
 
  private:
+  void replace(std::filesystem::path const& directory) const;
+
   SafetensorsWriter tensors_;
   std::string config_ = "{}";
   // Copies of vocabularies; a deque does not move what views point to.

@@ -31,7 +31,8 @@ RELWEAVE_API void exclude(ItemLists const& excluded, MatrixView<float> scores);
 
 /// Rank, from 0, of every relevant item: the number of items with a higher score, or with the same
 /// score and a lower number.
-/// Shapes:      scores (users, items); groups (items), or empty; out as relevant.items, of which the
+/// Shapes:      scores (users, items); groups (items), or empty; out as relevant.items, of which
+/// the
 ///              entries of these users are written
 /// Groups:      an item is ranked among those of its own group (its type, say); none: among all
 /// Cost:        items comparisons for each relevant item

@@ -100,6 +100,7 @@ class RELWEAVE_API Recommender {
                  io::Vocabulary const& ids);
 
   void save(std::filesystem::path const& directory) const;
+  /// Throws IoError for a directory that is missing, damaged, or whose parts do not fit each other.
   static Recommender load(std::filesystem::path const& directory);
 
   RecommenderConfig const& config() const { return config_; }
@@ -125,6 +126,7 @@ class RELWEAVE_API Recommender {
   void set_extra(std::string extra) { extra_ = std::move(extra); }
 
  private:
+  static Recommender read(std::filesystem::path const& directory);
   void expect_fitted(std::string_view function) const;
   void set_general_vectors(HostContext const& ctx);
   void index_general(HostContext const& ctx);

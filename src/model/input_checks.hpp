@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string_view>
+
+#include <relweave/core/views.hpp>
+#include <relweave/graph/co_interaction.hpp>
+#include <relweave/model/training.hpp>
+#include <relweave/model/two_tower.hpp>
+
+namespace relweave::model {
+
+/// Throws ConfigError for a value that is not finite, and for a matrix whose largest magnitude lies
+/// outside [1e-12, 1e12]: squares and reciprocals of such values leave the range of float. All
+/// zeros are fine.
+void expect_features(std::string_view function, std::string_view argument,
+                     MatrixView<float const> features);
+
+/// Throws ShapeError or IndexError unless offsets ascend from 0 to the number of items, the columns
+/// have one length, and items are in range.
+void expect_histories(std::string_view function, Histories const& histories,
+                      std::int64_t item_count);
+
+/// Throws unless the types are valid and the columns of the links have one length, ends in range
+/// and counts of at least 0.
+void expect_links(std::string_view function, graph::ItemTypes const& types,
+                  graph::ItemLinks const& links);
+
+/// Throws ConfigError when a loss or a parameter is not finite.
+void expect_converged(std::string_view function, TrainingHistory const& history,
+                      VectorView<float const> parameters);
+
+}  // namespace relweave::model
