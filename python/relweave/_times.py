@@ -146,14 +146,14 @@ def duration(value: Any, function: str, argument: str) -> int:
             )
         seconds = int(float(match[1]) * _UNITS[match[2]])
     else:
-        number: Any = value.total_seconds() if isinstance(value, datetime.timedelta) else value
+        number = value.total_seconds() if isinstance(value, datetime.timedelta) else value
         if not isinstance(number, int | float | np.integer | np.floating) or isinstance(
             number, bool
         ):
             raise DTypeError(
                 describe(function, argument, type(value).__name__, "a duration such as '14d'")
             )
-        seconds = int(number) if abs(number) < _FAR else -1  # NaN is not below
+        seconds = int(number) if -_FAR < number < _FAR else -1  # NaN is neither
     if seconds <= 0:
         raise ConfigError(
             describe(function, argument, repr(value), "a duration above 0, at most 3000 years")
