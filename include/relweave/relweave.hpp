@@ -53,6 +53,7 @@
 #include <relweave/optim/adam.hpp>
 #include <relweave/optim/early_stopping.hpp>
 #include <relweave/optim/schedule.hpp>
+#include <relweave/optim/sgd.hpp>
 #include <relweave/retrieval/exact_index.hpp>
 #include <relweave/sampling/links.hpp>
 #include <relweave/sampling/negative.hpp>
