@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ Table = tuple[list[str], list[list[Any]]]  # head and rows
 
 
 def _print(line: str) -> None:
+    code = getattr(sys.stdout, "encoding", None) or "utf-8"  # some lack the letters of a wine
+    line = line.encode(code, errors="replace").decode(code)
     print(line, flush=True)  # in step with the bars, which go to the standard error
 
 
