@@ -127,14 +127,14 @@ class LinkTrainer {
         history.best_epoch = epoch;
         continue;
       }
-      bool const go_on = best.update(score, parameters_);
+      bool const go_on = best.update(score, parameters_.values());
       history.best_epoch = best.best_epoch();
       if (!go_on) {
         break;
       }
     }
     if (!held_out_.lower.empty() && history.best_epoch >= 0) {
-      best.restore(parameters_);
+      best.restore(parameters_.values());
     }
     return history;
   }

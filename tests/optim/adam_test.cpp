@@ -100,19 +100,17 @@ TEST_CASE("the cosine schedule falls from its base to zero", "[optim][schedule]"
 }
 
 TEST_CASE("early stopping keeps the best parameters", "[optim][early_stopping]") {
-  nn::ParameterSet<float> parameters;
-  parameters.add_vector("x", 1);
-  parameters.allocate();
+  auto parameters = Buffer<float>::zeros(1);
   optim::EarlyStopping<float> stopping({.patience = 2});
   std::vector<bool> went_on;
 
   for (double const score : {0.5, 0.7, 0.70005, 0.6}) {
-    parameters.values()[0] = static_cast<float>(score);
-    went_on.push_back(stopping.update(score, parameters));
+    parameters.view()[0] = static_cast<float>(score);
+    went_on.push_back(stopping.update(score, parameters.view()));
   }
-  stopping.restore(parameters);
+  stopping.restore(parameters.view());
 
   CHECK(went_on == std::vector<bool>{true, true, true, false});
   CHECK(stopping.best_epoch() == 1);  // 0.70005 is no improvement
-  CHECK(parameters.values()[0] == 0.7F);
+  CHECK(parameters.view()[0] == 0.7F);
 }

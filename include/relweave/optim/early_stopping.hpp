@@ -5,7 +5,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/types.hpp>
-#include <relweave/nn/parameter.hpp>
+#include <relweave/core/views.hpp>
 
 namespace relweave::optim {
 
@@ -21,20 +21,19 @@ class EarlyStopping {
   explicit EarlyStopping(EarlyStoppingConfig const& config) : config_(config) {}
 
   /// Call once per epoch; false: stop.
-  bool update(double score, nn::ParameterSet<T> const& parameters) {
+  bool update(double score, In<VectorView<T const>> parameters) {
     if (best_epoch_ < 0 || score > best_score_ + config_.min_delta) {
       best_score_ = score;
       best_epoch_ = epoch_;
-      auto const values = parameters.values();
-      best_ = Buffer<T>::copy_of({values.data, static_cast<std::size_t>(values.size)});
+      best_ = Buffer<T>::copy_of({parameters.data, static_cast<std::size_t>(parameters.size)});
     }
     return epoch_++ - best_epoch_ < config_.patience;
   }
 
   /// Puts the best parameters back. Call after at least one update.
-  void restore(nn::ParameterSet<T>& parameters) const {
+  void restore(VectorView<T> parameters) const {
     auto const best = best_.view();
-    std::copy(best.begin(), best.end(), parameters.values().begin());
+    std::copy(best.begin(), best.end(), parameters.begin());
   }
 
   std::int64_t best_epoch() const { return best_epoch_; }
