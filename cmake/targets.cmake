@@ -2,13 +2,18 @@
 
 add_library(relweave_options INTERFACE)
 target_compile_features(relweave_options INTERFACE cxx_std_20)
+set(relweave_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Wno-missing-field-initializers)  # designated initialisers leave defaults out on purpose
+set(relweave_sanitizers -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+  -Wno-maybe-uninitialized)  # false positives of g++ under sanitizers
 target_compile_options(relweave_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
-  -Wno-missing-field-initializers  # designated initialisers leave defaults out on purpose
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # false positives of g++ 12 on std::string's operator+
-  $<$<BOOL:${RELWEAVE_WERROR}>:-Werror>
-  $<$<BOOL:${RELWEAVE_SANITIZE}>:-fsanitize=address,undefined;-fno-sanitize-recover=undefined;-fno-omit-frame-pointer>
-  $<$<BOOL:${RELWEAVE_SANITIZE}>:-Wno-maybe-uninitialized>)  # false positives of g++ under sanitizers
+  "$<$<COMPILE_LANGUAGE:CXX>:${relweave_warnings}>"
+  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>  # false positives of g++ 12 on std::string's operator+
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${RELWEAVE_WERROR}>>:-Werror>
+  "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${RELWEAVE_SANITIZE}>>:${relweave_sanitizers}>"
+  # CMake 3.25 knows no CUDA_STANDARD 20.
+  "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;-Xcompiler=-Wall,-Wextra,-Wno-restrict>"
+  $<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${RELWEAVE_WERROR}>>:-Werror=all-warnings>)
 target_link_options(relweave_options INTERFACE $<$<BOOL:${RELWEAVE_SANITIZE}>:-fsanitize=address,undefined>)
 
 set(RELWEAVE_ISAS baseline)

@@ -39,6 +39,14 @@ struct SpaceAllocator<Space::host> {
   }
 };
 
+/// On the current device; throws CudaError with the bytes asked for and free when there is no room,
+/// NotCompiledError in a build without CUDA.
+template <>
+struct SpaceAllocator<Space::device> {
+  RELWEAVE_API static void* allocate(std::size_t bytes);
+  RELWEAVE_API static void release(void* p) noexcept;
+};
+
 }  // namespace detail
 
 /// Move-only owner of `size` elements in one memory space; elements start uninitialised.

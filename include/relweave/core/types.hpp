@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <relweave/core/bfloat16.hpp>
+
 namespace relweave {
 
 /// Dense index of a node inside its type, or of a message row. Limits one type to 2^31 - 1 nodes.
@@ -33,6 +35,11 @@ enum class Space { host, device };
 template <typename T>
 concept Scalar = std::same_as < std::remove_const_t<T>,
 float > || std::same_as<std::remove_const_t<T>, double>;
+
+/// Element types on a device: float, and bfloat16 for storage with sums in float.
+template <typename T>
+concept DeviceScalar = std::same_as < std::remove_const_t<T>,
+float > || std::same_as<std::remove_const_t<T>, bfloat16>;
 
 enum class Reduce { max, mean, sum };
 enum class Activation { identity, relu };

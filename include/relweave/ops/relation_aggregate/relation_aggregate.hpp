@@ -6,9 +6,11 @@
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/graph/csr.hpp>
+#include <relweave/ops/relation_aggregate/device_csr.hpp>
 
 namespace relweave::ops {
 
@@ -86,5 +88,47 @@ RELWEAVE_API void relation_aggregate_backward(HostContext const& ctx, RelationCs
                                               In<MatrixView<T const>> grad_out,
                                               RelationAggregateParams const& params,
                                               MatrixView<T> grad_messages, MatrixView<T> grad_self);
+
+/// RelationAggregateCache on a device. Slots of empty rows are not written: nothing reads them.
+class RELWEAVE_API RelationAggregateDeviceCache {
+ public:
+  /// Makes room for a forward pass with these arguments; allocates only to grow.
+  void reserve(CudaContext const& ctx, DeviceCsr const& csr, std::int64_t d,
+               RelationAggregateParams const& params);
+
+  Buffer<std::byte, Space::device> arg;
+  int arg_width = 0;
+  Buffer<float, Space::device> norm;
+  std::uint64_t csr_fingerprint = 0;
+  RelationAggregateParams params;
+};
+
+/// Bytes of workspace that a forward and a backward pass take, one after the other.
+RELWEAVE_API std::int64_t relation_aggregate_workspace(DeviceCsr const& csr, std::int64_t d);
+
+/// relation_aggregate on a device: the same result, sums in float in the order of the edges, max
+/// and its slots bit for bit. Two launches with hubs, one without.
+/// Determinism: run_to_run, and the same for any number of multiprocessors.
+/// Throws:      as on the host; also ConfigError when the cache or the workspace was not reserved
+///              for these arguments; NotCompiledError, DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
+                                     In<MatrixView<T const, Space::device>> messages,
+                                     In<MatrixView<T const, Space::device>> self,
+                                     RelationAggregateParams const& params,
+                                     MatrixView<T, Space::device> out,
+                                     RelationAggregateDeviceCache* cache = nullptr);
+
+/// relation_aggregate_backward on a device: gathers over the transpose, no atomics. grad_self is
+/// written even where it is grad_out, and must be given unless the activation is identity without
+/// l2_normalize: it holds the gradient that the messages' gradients are gathered from.
+template <DeviceScalar T>
+RELWEAVE_API void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
+                                              In<MatrixView<T const, Space::device>> out,
+                                              RelationAggregateDeviceCache const& cache,
+                                              In<MatrixView<T const, Space::device>> grad_out,
+                                              RelationAggregateParams const& params,
+                                              MatrixView<T, Space::device> grad_messages,
+                                              MatrixView<T, Space::device> grad_self);
 
 }  // namespace relweave::ops

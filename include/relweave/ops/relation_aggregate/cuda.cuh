@@ -1,0 +1,458 @@
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include <relweave/core/cuda/lanes.cuh>
+#include <relweave/core/types.hpp>
+#include <relweave/ops/relation_aggregate/device_csr.hpp>
+#include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
+
+// Kernels of relation_aggregate: a group of lanes takes one destination and walks over the edges of
+// all its relations, its features in registers from the self term to the activation. The transpose
+// is walked in the same way for the gradient, so that nothing needs an atomic.
+
+namespace relweave::ops::cuda {
+
+using namespace relweave::cuda;
+
+/// Edges whose messages are on their way at once.
+template <typename Shape>
+inline constexpr int edges_in_flight = Shape::packs == 1 ? 8 : 4;
+
+template <typename T>
+struct ForwardArguments {
+  EdgeOffset const* row_offsets;
+  NodeId const* cols;
+  DeviceWork work;
+  std::int64_t hub_degree;
+  std::int64_t hub_chunk;
+  std::int64_t n_dst;
+  std::int32_t relations;
+  std::int64_t d;
+  T const* messages;
+  std::int64_t messages_stride;
+  T const* self;  ///< null for zeros
+  std::int64_t self_stride;
+  T* out;
+  std::int64_t out_stride;
+  bool relu;
+  bool l2_normalize;
+  bool mean;
+  std::byte* arg;  ///< null when nobody asks for it
+  int arg_width;
+  float* norm;                  ///< null when nobody asks for it
+  float* partial_values;        ///< (chunks, d)
+  std::int32_t* partial_slots;  ///< (chunks, d), for max
+};
+
+template <typename T>
+struct BackwardArguments {
+  DeviceTranspose transpose;
+  EdgeOffset const* row_offsets;
+  DeviceWork work;
+  std::int64_t hub_degree;
+  std::int64_t hub_chunk;
+  std::int64_t message_rows;
+  std::int32_t relations;
+  std::int64_t d;
+  bool mean;
+  std::byte const* arg;
+  T const* g;  ///< gradient before activation and norm
+  std::int64_t g_stride;
+  T* grad_messages;
+  std::int64_t grad_messages_stride;
+  float* partial_values;  ///< (chunks, d)
+};
+
+/// The edges [begin, end) of one row reduced, for the features that a lane holds.
+template <bool max, typename Shape>
+struct Reduced {
+  Features<Shape> value;
+  std::int32_t slot[max ? Shape::packs * Shape::width : 1];
+
+  __device__ void take(int k, float v, std::int32_t at, bool first) {
+    if constexpr (max) {
+      // The first maximum wins, and a NaN over any number.
+      bool const wins = first || (!(v <= value.v[k]) && value.v[k] == value.v[k]);
+      value.v[k] = wins ? v : value.v[k];
+      slot[k] = wins ? at : slot[k];
+    } else {
+      value.v[k] += v;
+    }
+  }
+};
+
+template <bool max, typename Shape, typename T>
+__device__ inline Reduced<max, Shape> reduce_edges(ForwardArguments<T> const& a, EdgeOffset begin,
+                                                   EdgeOffset end, std::int32_t slot, int lane,
+                                                   std::int64_t tile) {
+  constexpr int ahead = edges_in_flight<Shape>;
+  Reduced<max, Shape> reduced;
+  bool first = true;
+  auto const take = [&](Pack<T, Shape::width> const(&packs)[Shape::packs]) {
+    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+      reduced.take(k, widen(packs[k / Shape::width].v[k % Shape::width]), slot, first);
+    });
+    first = false;
+    ++slot;
+  };
+  EdgeOffset e = begin;
+  for (; e + ahead <= end; e += ahead) {
+    Pack<T, Shape::width> packs[ahead][Shape::packs];
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      T const* const row = a.messages + __ldg(a.cols + e + u) * a.messages_stride;
+      read_packs<Shape>(row, lane, tile, a.d, packs[u]);
+    }
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      take(packs[u]);
+    }
+  }
+  for (; e < end; ++e) {
+    Pack<T, Shape::width> packs[Shape::packs];
+    read_packs<Shape>(a.messages + __ldg(a.cols + e) * a.messages_stride, lane, tile, a.d, packs);
+    take(packs);
+  }
+  return reduced;
+}
+
+/// Position of `row` in the ascending list of hubs, which holds it.
+__device__ inline std::int64_t find_hub(DeviceWork const& work, std::int64_t row) {
+  std::int64_t low = 0;
+  for (std::int64_t count = work.hubs.size; count > 1;) {
+    std::int64_t const half = count / 2;
+    low += work.hubs.data[low + half] <= row ? half : 0;
+    count -= half;
+  }
+  return low;
+}
+
+/// The chunk's hub: the last one whose first chunk is not after it.
+__device__ inline std::int64_t hub_of_chunk(DeviceWork const& work, std::int64_t chunk) {
+  std::int64_t low = 0;
+  for (std::int64_t count = work.hubs.size; count > 1;) {
+    std::int64_t const half = count / 2;
+    low += work.first_chunk.data[low + half] <= chunk ? half : 0;
+    count -= half;
+  }
+  return low;
+}
+
+/// Merges the partial results of a hub in the order of its chunks.
+template <bool max, typename Shape>
+__device__ inline Reduced<max, Shape> merge_chunks(DeviceWork const& work, std::int64_t hub,
+                                                   float const* values, std::int32_t const* slots,
+                                                   int lane, std::int64_t tile, std::int64_t d) {
+  Reduced<max, Shape> total;
+  std::int64_t const begin = work.first_chunk.data[hub];
+  for (std::int64_t chunk = begin; chunk < work.first_chunk.data[hub + 1]; ++chunk) {
+    for_features<Shape>(lane, tile, d, [&](int k, std::int64_t feature) {
+      std::int64_t const at = chunk * d + feature;
+      total.take(k, values[at], max ? slots[at] : 0, chunk == begin);
+    });
+  }
+  return total;
+}
+
+template <bool max, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) reduce_hub_chunks(ForwardArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t chunk = group.first; chunk < a.work.chunks; chunk += group.count) {
+    std::int64_t const hub = hub_of_chunk(a.work, chunk);
+    std::int64_t const row = a.work.hubs.data[hub];
+    std::int64_t const skipped = (chunk - a.work.first_chunk.data[hub]) * a.hub_chunk;
+    EdgeOffset const begin = a.row_offsets[row] + skipped;
+    EdgeOffset const row_end = a.row_offsets[row + 1];
+    EdgeOffset const end = begin + a.hub_chunk < row_end ? begin + a.hub_chunk : row_end;
+    for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
+      auto const reduced = reduce_edges<max, Shape>(
+          a, begin, end, static_cast<std::int32_t>(skipped), group.lane, tile);
+      for_features<Shape>(group.lane, tile, a.d, [&](int k, std::int64_t feature) {
+        a.partial_values[chunk * a.d + feature] = reduced.value.v[k];
+        if constexpr (max) {
+          a.partial_slots[chunk * a.d + feature] = reduced.slot[k];
+        }
+      });
+    }
+  }
+}
+
+template <typename Narrow, typename Shape>
+__device__ inline void store_slots(std::byte* arg, std::int64_t first, int lane, std::int64_t tile,
+                                   std::int64_t d, std::int32_t const* slot) {
+  auto* const to = reinterpret_cast<Narrow*>(arg) + first;
+#pragma unroll
+  for (int p = 0; p < Shape::packs; ++p) {
+    std::int64_t const feature = tile + (p * Shape::lanes + lane) * Shape::width;
+    if (!Shape::any || feature < d) {
+      Pack<Narrow, Shape::width> pack;
+#pragma unroll
+      for (int w = 0; w < Shape::width; ++w) {
+        pack.v[w] = static_cast<Narrow>(slot[p * Shape::width + w]);
+      }
+      store<Shape::width>(to + feature, pack);
+    }
+  }
+}
+
+/// The L2 norm of the group's row, for one-tile shapes or sums gathered over tiles. `largest` is
+/// the largest magnitude.
+__device__ inline bool safe_to_square(float largest) {
+  return largest > 1e-15F && largest < 1e15F;
+}
+
+/// One destination row whole: relations, activation; the caller normalises.
+template <bool max, typename Shape, typename T>
+__device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
+                                                 Group<Shape::lanes> const& group, std::int64_t i,
+                                                 std::int64_t tile) {
+  Features<Shape> total;
+  if (a.self != nullptr) {
+    total = read_row<Shape>(a.self + i * a.self_stride, group.lane, tile, a.d);
+  }
+  // A lane looks after one relation each, so that empty ones cost next to nothing.
+  for (std::int32_t base = 0; base < a.relations; base += Shape::lanes) {
+    std::int64_t const mine = i * a.relations + base + group.lane;
+    bool const is = base + group.lane < a.relations;
+    EdgeOffset const my_begin = is ? __ldg(a.row_offsets + mine) : 0;
+    EdgeOffset const my_end = is ? __ldg(a.row_offsets + mine + 1) : 0;
+    for (unsigned left = group.ballot(my_end > my_begin); left != 0; left &= left - 1) {
+      int const r = __ffs(static_cast<int>(left)) - 1;
+      EdgeOffset const begin = group.broadcast(my_begin, r);
+      EdgeOffset const end = group.broadcast(my_end, r);
+      std::int64_t const row = i * a.relations + base + r;
+      auto const reduced =
+          end - begin > a.hub_degree
+              ? merge_chunks<max, Shape>(a.work, find_hub(a.work, row), a.partial_values,
+                                         a.partial_slots, group.lane, tile, a.d)
+              : reduce_edges<max, Shape>(a, begin, end, 0, group.lane, tile);
+      auto const degree = static_cast<float>(end - begin);
+      for_features<Shape>(group.lane, tile, a.d, [&](int k, std::int64_t) {
+        total.v[k] += a.mean ? reduced.value.v[k] / degree : reduced.value.v[k];
+      });
+      if constexpr (max) {
+        if (a.arg != nullptr) {
+          std::int64_t const first = row * a.d;
+          if (a.arg_width == 1) {
+            store_slots<std::uint8_t, Shape>(a.arg, first, group.lane, tile, a.d, reduced.slot);
+          } else if (a.arg_width == 2) {
+            store_slots<std::uint16_t, Shape>(a.arg, first, group.lane, tile, a.d, reduced.slot);
+          } else {
+            store_slots<std::uint32_t, Shape>(a.arg, first, group.lane, tile, a.d, reduced.slot);
+          }
+        }
+      }
+    }
+  }
+  if (a.relu) {
+    for (float& x : total.v) {
+      x = x < 0 ? 0.0F : x;  // keeps NaN
+    }
+  }
+  return total;
+}
+
+/// sqrt(sum x^2) by the group, without overflow or underflow for finite rows. `each(f)` calls
+/// f(x) for every element that the lane holds.
+template <int lanes, typename Each>
+__device__ inline float row_norm(Group<lanes> const& group, Each&& each) {
+  float largest = 0;
+  float squares = 0;
+  each([&](float x) {
+    largest = fmaxf(largest, fabsf(x));
+    squares += x * x;
+  });
+  largest = group.max(largest);
+  squares = group.sum(squares);
+  if (safe_to_square(largest) || largest == 0 || isinf(largest)) {
+    return sqrtf(squares);  // also NaN, and infinity of a row with one
+  }
+  float scaled = 0;
+  each([&](float x) { scaled += (x / largest) * (x / largest); });
+  return largest * sqrtf(group.sum(scaled));
+}
+
+template <bool max, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) aggregate_rows(ForwardArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t k = group.first; k < a.n_dst; k += group.count) {
+    std::int64_t const i = __ldg(a.work.order.data + k);
+    T* const out = a.out + i * a.out_stride;
+    if constexpr (!Shape::any) {
+      auto total = aggregate_tile<max, Shape>(a, group, i, 0);
+      if (a.l2_normalize) {
+        float const norm = row_norm(group, [&](auto&& f) {
+          for (float const x : total.v) {
+            f(x);
+          }
+        });
+        for (float& x : total.v) {
+          x = norm != 0 ? x / norm : x;
+        }
+        if (a.norm != nullptr && group.lane == 0) {
+          a.norm[i] = norm;
+        }
+      }
+      write_row<Shape>(out, group.lane, 0, a.d, total);
+    } else {
+      // Too wide for registers: normalised in a second pass over what this thread wrote.
+      for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
+        write_row<Shape>(out, group.lane, tile, a.d, aggregate_tile<max, Shape>(a, group, i, tile));
+      }
+      if (a.l2_normalize) {
+        float const norm = row_norm(group, [&](auto&& f) {
+          for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
+            f(widen(out[c]));
+          }
+        });
+        for (std::int64_t c = group.lane; norm != 0 && c < a.d; c += Shape::lanes) {
+          out[c] = static_cast<T>(widen(out[c]) / norm);
+        }
+        if (a.norm != nullptr && group.lane == 0) {
+          a.norm[i] = norm;
+        }
+      }
+    }
+  }
+}
+
+template <typename T>
+struct PreActivationArguments {
+  std::int64_t n_dst;
+  std::int64_t d;
+  T const* out;
+  std::int64_t out_stride;
+  T const* grad_out;
+  std::int64_t grad_out_stride;
+  bool relu;
+  bool l2_normalize;
+  float const* norm;
+  T* g;
+  std::int64_t g_stride;
+};
+
+/// The gradient before activation and norm. `g` may be `grad_out`.
+template <typename T>
+__global__ void __launch_bounds__(block_threads, 2) pre_activation(PreActivationArguments<T> a) {
+  Group<warp_lanes> const group;
+  for (std::int64_t i = group.first; i < a.n_dst; i += group.count) {
+    T const* const out = a.out + i * a.out_stride;
+    T const* const grad = a.grad_out + i * a.grad_out_stride;
+    T* const g = a.g + i * a.g_stride;
+    float norm = 1;
+    float along = 0;  // the part of grad_out that only changes the norm
+    if (a.l2_normalize) {
+      norm = a.norm[i];
+      for (std::int64_t c = group.lane; c < a.d; c += warp_lanes) {
+        along += widen(out[c]) * widen(grad[c]);
+      }
+      along = group.sum(along);
+    }
+    for (std::int64_t c = group.lane; c < a.d; c += warp_lanes) {
+      float const y = widen(out[c]);
+      float value = widen(grad[c]);
+      if (a.l2_normalize) {
+        value = norm == 0 ? 0.0F : (value - along * y) / norm;
+      }
+      g[c] = static_cast<T>(a.relu && !(y > 0) ? 0.0F : value);
+    }
+  }
+}
+
+/// Adds up what the edges [begin, end) of the transpose send back to one message row. `Arg` is the
+/// type of the slots for max, void for sum and mean.
+template <typename Arg, typename Shape, typename T>
+__device__ inline Features<Shape> gather_back(BackwardArguments<T> const& a, EdgeOffset begin,
+                                              EdgeOffset end, int lane, std::int64_t tile) {
+  constexpr bool max = !std::is_void_v<Arg>;
+  using Slot = std::conditional_t<max, Arg, std::uint8_t>;
+  constexpr int ahead = 4;
+  Features<Shape> total;
+  Pack<T, Shape::width> g[ahead][Shape::packs];
+  Pack<Slot, Shape::width> won[ahead][Shape::packs];
+  float share[ahead];
+  Slot slot[ahead];
+  auto const read = [&](int u, EdgeOffset e) {
+    std::int64_t const i = __ldg(a.transpose.dst.data + e);
+    std::int64_t const row = i * a.relations + __ldg(a.transpose.relations.data + e);
+    read_packs<Shape>(a.g + i * a.g_stride, lane, tile, a.d, g[u]);
+    if constexpr (max) {
+      slot[u] = static_cast<Slot>(__ldg(a.transpose.slots.data + e));
+      read_packs<Shape>(reinterpret_cast<Slot const*>(a.arg) + row * a.d, lane, tile, a.d, won[u]);
+    } else {
+      share[u] =
+          a.mean ? static_cast<float>(__ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row))
+                 : 1.0F;
+    }
+  };
+  auto const add = [&](int u) {
+    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+      int const p = k / Shape::width;
+      int const w = k % Shape::width;
+      if constexpr (max) {
+        total.v[k] += won[u][p].v[w] == slot[u] ? widen(g[u][p].v[w]) : 0.0F;
+      } else {
+        total.v[k] += widen(g[u][p].v[w]) / share[u];
+      }
+    });
+  };
+  EdgeOffset e = begin;
+  for (; e + ahead <= end; e += ahead) {
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      read(u, e + u);
+    }
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      add(u);
+    }
+  }
+  for (; e < end; ++e) {
+    read(0, e);
+    add(0);
+  }
+  return total;
+}
+
+template <typename Arg, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) gather_hub_chunks(BackwardArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t chunk = group.first; chunk < a.work.chunks; chunk += group.count) {
+    std::int64_t const hub = hub_of_chunk(a.work, chunk);
+    std::int64_t const j = a.work.hubs.data[hub];
+    EdgeOffset const begin =
+        a.transpose.col_offsets.data[j] + (chunk - a.work.first_chunk.data[hub]) * a.hub_chunk;
+    EdgeOffset const row_end = a.transpose.col_offsets.data[j + 1];
+    EdgeOffset const end = begin + a.hub_chunk < row_end ? begin + a.hub_chunk : row_end;
+    for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
+      auto const sums = gather_back<Arg, Shape>(a, begin, end, group.lane, tile);
+      for_features<Shape>(group.lane, tile, a.d, [&](int k, std::int64_t feature) {
+        a.partial_values[chunk * a.d + feature] = sums.v[k];
+      });
+    }
+  }
+}
+
+template <typename Arg, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) gather_messages(BackwardArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t k = group.first; k < a.message_rows; k += group.count) {
+    std::int64_t const j = __ldg(a.work.order.data + k);
+    EdgeOffset const begin = __ldg(a.transpose.col_offsets.data + j);
+    EdgeOffset const end = __ldg(a.transpose.col_offsets.data + j + 1);
+    for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
+      auto const sums =
+          end - begin > a.hub_degree
+              ? merge_chunks<false, Shape>(a.work, find_hub(a.work, j), a.partial_values, nullptr,
+                                           group.lane, tile, a.d)
+                    .value
+              : gather_back<Arg, Shape>(a, begin, end, group.lane, tile);
+      write_row<Shape>(a.grad_messages + j * a.grad_messages_stride, group.lane, tile, a.d, sums);
+    }
+  }
+}
+
+}  // namespace relweave::ops::cuda

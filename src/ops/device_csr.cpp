@@ -1,0 +1,176 @@
+#include <relweave/ops/relation_aggregate/device_csr.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <relweave/core/context.hpp>
+#include <relweave/core/error.hpp>
+
+#include "csr_scan.hpp"
+
+namespace relweave::ops {
+
+namespace {
+
+constexpr std::string_view here = "DeviceCsr.upload";
+
+template <typename T>
+VectorView<T const> view_of(std::vector<T> const& v) {
+  return {v.data(), std::ssize(v)};
+}
+
+/// Work lists of `n` rows, of which each has `rows_each` rows of `offsets`.
+struct HostWork {
+  std::vector<NodeId> order;
+  std::vector<std::int64_t> hubs;
+  std::vector<std::int32_t> first_chunk;
+
+  HostWork(VectorView<EdgeOffset const> offsets, std::int64_t n, std::int64_t rows_each,
+           DeviceCsrOptions const& options)
+      : order(static_cast<std::size_t>(n)) {
+    auto const length_class = [&](std::int64_t i) {
+      EdgeOffset const degree = offsets[(i + 1) * rows_each] - offsets[i * rows_each];
+      return 63 - std::countl_zero(static_cast<std::uint64_t>(degree) | 1);  // same power of two
+    };
+    // Longest classes first, rows of a class in their own order: neighbours stay neighbours.
+    std::array<std::int64_t, 64> place{};
+    for (std::int64_t i = 0; i < n; ++i) {
+      ++place[static_cast<std::size_t>(length_class(i))];
+    }
+    std::int64_t before = 0;
+    for (std::size_t c = place.size(); c-- > 0;) {
+      before += std::exchange(place[c], before);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      order[static_cast<std::size_t>(place[static_cast<std::size_t>(length_class(i))]++)] =
+          static_cast<NodeId>(i);
+    }
+    find_hubs(offsets, n * rows_each, options);
+  }
+
+ private:
+  void find_hubs(VectorView<EdgeOffset const> offsets, std::int64_t rows,
+                 DeviceCsrOptions const& options) {
+    std::int64_t chunks = 0;
+    for (std::int64_t row = 0; row < rows; ++row) {
+      EdgeOffset const degree = offsets[row + 1] - offsets[row];
+      if (degree > options.hub_degree) {
+        hubs.push_back(row);
+        first_chunk.push_back(static_cast<std::int32_t>(chunks));
+        chunks += (degree + options.hub_chunk - 1) / options.hub_chunk;
+      }
+    }
+    if (chunks > std::numeric_limits<std::int32_t>::max()) {
+      raise<ConfigError>(here, "options.hub_chunk", std::to_string(options.hub_chunk),
+                         "chunks so large that there are fewer than 2^31 of them");
+    }
+    first_chunk.push_back(static_cast<std::int32_t>(chunks));
+  }
+};
+
+struct HostTranspose {
+  std::vector<EdgeOffset> col_offsets;
+  std::vector<NodeId> dst;
+  std::vector<std::int32_t> relations, slots;
+
+  explicit HostTranspose(RelationCsrView<> const& csr)
+      : col_offsets(static_cast<std::size_t>(csr.message_rows) + 1, 0) {
+    std::int64_t const rows = csr.n_dst * csr.relations;
+    EdgeOffset const first = rows == 0 ? 0 : csr.row_offsets[0];
+    auto const edges = static_cast<std::size_t>(rows == 0 ? 0 : csr.row_offsets[rows] - first);
+    dst.resize(edges);
+    relations.resize(edges);
+    slots.resize(edges);
+    for (std::size_t e = 0; e < edges; ++e) {
+      ++col_offsets[static_cast<std::size_t>(csr.cols[first + static_cast<EdgeOffset>(e)]) + 1];
+    }
+    for (std::size_t j = 1; j < col_offsets.size(); ++j) {
+      col_offsets[j] += col_offsets[j - 1];
+    }
+    std::vector<EdgeOffset> next(col_offsets.begin(), col_offsets.end() - 1);
+    for (std::int64_t i = 0; i < csr.n_dst; ++i) {
+      for (std::int32_t r = 0; r < csr.relations; ++r) {
+        EdgeOffset const begin = csr.row_offsets[i * csr.relations + r];
+        EdgeOffset const end = csr.row_offsets[i * csr.relations + r + 1];
+        for (EdgeOffset e = begin; e < end; ++e) {
+          auto const k = static_cast<std::size_t>(next[static_cast<std::size_t>(csr.cols[e])]++);
+          dst[k] = static_cast<NodeId>(i);
+          relations[k] = r;
+          slots[k] = static_cast<std::int32_t>(e - begin);
+        }
+      }
+    }
+  }
+};
+
+template <typename T>
+VectorView<T const, Space::device> to_device(CudaContext const& ctx, VectorView<T const> from,
+                                             Buffer<T, Space::device>& to) {
+  to.reset(from.size);
+  copy(ctx, from, to.view());
+  return to.view();
+}
+
+void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions const& options) {
+  constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
+  auto const limit = [&](std::string_view argument, std::int64_t got, std::string_view what) {
+    if (got > largest) {
+      raise<ShapeError>(here, argument, std::to_string(got), std::string(what));
+    }
+  };
+  limit("csr.n_dst", csr.n_dst, "fewer than 2^31 destinations");
+  limit("csr.message_rows", csr.message_rows,
+        "fewer than 2^31 message rows: give each destination type a graph of its own");
+  limit("csr.row_offsets", scan.largest_degree, "rows of fewer than 2^31 edges");
+  if (options.hub_degree < 1 || options.hub_chunk < 1) {
+    raise<ConfigError>(here, "options",
+                       "hub_degree " + std::to_string(options.hub_degree) + ", hub_chunk " +
+                           std::to_string(options.hub_chunk),
+                       "both at least 1");
+  }
+}
+
+}  // namespace
+
+void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
+                       DeviceCsrOptions const& options) {
+  expect_cuda(here, ctx);
+  CsrScan const scan = scan_csr({}, here, csr);
+  check(csr, scan, options);
+  DeviceGuard const guard(ctx.device);
+  fingerprint_ = 0;  // until all of it is there
+
+  auto const upload_work = [&](HostWork const& from, Work& to) {
+    return DeviceWork{.order = to_device(ctx, view_of(from.order), to.order),
+                      .hubs = to_device(ctx, view_of(from.hubs), to.hubs),
+                      .first_chunk = to_device(ctx, view_of(from.first_chunk), to.first_chunk),
+                      .chunks = from.first_chunk.back()};
+  };
+  rows_work_ = upload_work(HostWork(csr.row_offsets, csr.n_dst, csr.relations, options), rows_);
+  view_ = {.row_offsets = to_device(ctx, csr.row_offsets, row_offsets_),
+           .cols = to_device(ctx, csr.cols, cols_),
+           .n_dst = csr.n_dst,
+           .relations = csr.relations,
+           .message_rows = csr.message_rows};
+  transpose_ = {};
+  messages_work_ = {};
+  if (options.transpose) {
+    HostTranspose const transpose(csr);
+    messages_work_ = upload_work(
+        HostWork(view_of(transpose.col_offsets), csr.message_rows, 1, options), messages_);
+    transpose_ = {.col_offsets = to_device(ctx, view_of(transpose.col_offsets), col_offsets_),
+                  .dst = to_device(ctx, view_of(transpose.dst), dst_),
+                  .relations = to_device(ctx, view_of(transpose.relations), relations_),
+                  .slots = to_device(ctx, view_of(transpose.slots), slots_)};
+  }
+  options_ = options;
+  largest_degree_ = scan.largest_degree;
+  fingerprint_ = csr_fingerprint({}, csr);
+}
+
+}  // namespace relweave::ops
