@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cfloat>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -198,12 +199,6 @@ __device__ inline void store_slots(std::byte* arg, std::int64_t first, int lane,
   }
 }
 
-/// The L2 norm of the group's row, for one-tile shapes or sums gathered over tiles. `largest` is
-/// the largest magnitude.
-__device__ inline bool safe_to_square(float largest) {
-  return largest > 1e-15F && largest < 1e15F;
-}
-
 /// One destination row whole: relations, activation; the caller normalises.
 template <bool max, typename Shape, typename T>
 __device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
@@ -255,24 +250,34 @@ __device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
   return total;
 }
 
-/// sqrt(sum x^2) by the group, without overflow or underflow for finite rows. `each(f)` calls
-/// f(x) for every element that the lane holds.
+/// A row's L2 norm as a product, so that it serves rows whose squares leave the range of float.
+struct RowNorm {
+  float scale = 1;
+  float norm = 0;
+
+  __device__ float value() const { return scale * norm; }
+  __device__ float divide(float x) const { return norm == 0 ? x : x / scale / norm; }
+};
+
+/// The norm of the group's row. `each(f)` calls f(x) for every element that the lane holds.
 template <int lanes, typename Each>
-__device__ inline float row_norm(Group<lanes> const& group, Each&& each) {
-  float largest = 0;
+__device__ inline RowNorm row_norm(Group<lanes> const& group, Each&& each) {
+  constexpr float smallest_safe_square = FLT_MIN / FLT_EPSILON;
   float squares = 0;
-  each([&](float x) {
-    largest = fmaxf(largest, fabsf(x));
-    squares += x * x;
-  });
-  largest = group.max(largest);
+  each([&](float x) { squares += x * x; });
   squares = group.sum(squares);
-  if (safe_to_square(largest) || largest == 0 || isinf(largest)) {
-    return sqrtf(squares);  // also NaN, and infinity of a row with one
+  if ((squares > smallest_safe_square && squares - squares == 0) || squares != squares) {
+    return {1, sqrtf(squares)};
+  }
+  float largest = 0;
+  each([&](float x) { largest = fmaxf(largest, fabsf(x)); });
+  largest = group.max(largest);
+  if (largest == 0 || largest - largest != 0) {  // all zero, or infinite
+    return {largest == 0 ? 1.0F : largest, largest == 0 ? 0.0F : 1.0F};
   }
   float scaled = 0;
   each([&](float x) { scaled += (x / largest) * (x / largest); });
-  return largest * sqrtf(group.sum(scaled));
+  return {largest, sqrtf(group.sum(scaled))};
 }
 
 template <bool max, typename Shape, typename T>
@@ -284,16 +289,16 @@ __global__ void __launch_bounds__(block_threads, 2) aggregate_rows(ForwardArgume
     if constexpr (!Shape::any) {
       auto total = aggregate_tile<max, Shape>(a, group, i, 0);
       if (a.l2_normalize) {
-        float const norm = row_norm(group, [&](auto&& f) {
+        RowNorm const norm = row_norm(group, [&](auto&& f) {
           for (float const x : total.v) {
             f(x);
           }
         });
         for (float& x : total.v) {
-          x = norm != 0 ? x / norm : x;
+          x = norm.divide(x);
         }
         if (a.norm != nullptr && group.lane == 0) {
-          a.norm[i] = norm;
+          a.norm[i] = norm.value();
         }
       }
       write_row<Shape>(out, group.lane, 0, a.d, total);
@@ -303,16 +308,16 @@ __global__ void __launch_bounds__(block_threads, 2) aggregate_rows(ForwardArgume
         write_row<Shape>(out, group.lane, tile, a.d, aggregate_tile<max, Shape>(a, group, i, tile));
       }
       if (a.l2_normalize) {
-        float const norm = row_norm(group, [&](auto&& f) {
+        RowNorm const norm = row_norm(group, [&](auto&& f) {
           for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
             f(widen(out[c]));
           }
         });
-        for (std::int64_t c = group.lane; norm != 0 && c < a.d; c += Shape::lanes) {
-          out[c] = static_cast<T>(widen(out[c]) / norm);
+        for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
+          out[c] = static_cast<T>(norm.divide(widen(out[c])));
         }
         if (a.norm != nullptr && group.lane == 0) {
-          a.norm[i] = norm;
+          a.norm[i] = norm.value();
         }
       }
     }
