@@ -8,12 +8,19 @@ if(RELWEAVE_NVCC)
 endif()
 list(APPEND relweave_cuda_hints "$ENV{CUDA_PATH}/include" /usr/local/cuda/include)
 foreach(prefix IN LISTS relweave_prefixes)
-  list(APPEND relweave_cuda_hints ${prefix}/nvidia/cu13/include ${prefix}/nvidia/cuda_runtime/include)
+  list(APPEND relweave_cuda_hints ${prefix}/nvidia/cu13/include)
 endforeach()
 
 find_path(RELWEAVE_CUDA_INCLUDE cuda_runtime_api.h HINTS ${relweave_cuda_hints})
-if(NOT RELWEAVE_CUDA_INCLUDE OR NOT EXISTS ${RELWEAVE_CUDA_INCLUDE}/crt/host_defines.h)
-  message(FATAL_ERROR "The tests run CUDA kernels on the CPU and need CUDA's headers, not the toolkit: pip install "
-    "'nvidia-cuda-runtime~=13.0' 'nvidia-cuda-crt~=13.0' and add that environment's site-packages to "
-    "CMAKE_PREFIX_PATH, or set RELWEAVE_CUDA_INCLUDE; -DRELWEAVE_EMULATION=OFF leaves these tests out")
+find_path(RELWEAVE_CUDA_TARGET_INCLUDE nv/target HINTS ${RELWEAVE_CUDA_INCLUDE}/cccl ${RELWEAVE_CUDA_INCLUDE})
+set(relweave_cuda_version 0)
+if(RELWEAVE_CUDA_TARGET_INCLUDE AND EXISTS ${RELWEAVE_CUDA_INCLUDE}/crt/host_defines.h)
+  file(STRINGS ${RELWEAVE_CUDA_INCLUDE}/cuda_runtime_api.h relweave_cuda_version REGEX "^#define CUDART_VERSION")
+  string(REGEX REPLACE "[^0-9]" "" relweave_cuda_version "${relweave_cuda_version}")
+endif()
+if(relweave_cuda_version LESS 12000)
+  message(FATAL_ERROR "The tests run CUDA kernels on the CPU and need CUDA's headers (12.0 or newer), not its toolkit: "
+    "pip install 'nvidia-cuda-runtime~=13.0' 'nvidia-cuda-crt~=13.0' 'nvidia-cuda-cccl~=13.0' and add that "
+    "environment's site-packages to CMAKE_PREFIX_PATH, or set RELWEAVE_CUDA_INCLUDE. -DRELWEAVE_EMULATION=OFF leaves "
+    "these tests out")
 endif()
