@@ -91,6 +91,7 @@ class TwoTowerModel:
         type_offsets: Sequence[int],
         features: Floats,
         vectors: Floats,
+        cold_vectors: Floats | None,
         user_features: Floats | None,
         threads: int,
         progress: Step,

@@ -132,6 +132,9 @@ class TwoTowerConfig:
         Weight of weak signals in the history; strong ones weigh 1.
     hidden_history : float
         Share of examples whose history is hidden, which teaches the answer to cold users.
+    cold_items : float
+        Share of the items of a step that are shown as new ones, with the HGNN vectors they would
+        have without links: teaches the answer for items that nobody has touched.
     trend : float
         Weight of the recent-popularity prior that serving adds; 0 for none.
     trend_seconds : int
@@ -151,6 +154,7 @@ class TwoTowerConfig:
     window_seconds: int = _TOWERS["window_seconds"]
     weak_weight: float = _TOWERS["weak_weight"]
     hidden_history: float = _TOWERS["hidden_history"]
+    cold_items: float = _TOWERS["cold_items"]
     trend: float = _TOWERS["trend"]
     trend_seconds: int = _TOWERS["trend_seconds"]
 

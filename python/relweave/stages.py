@@ -401,6 +401,8 @@ class TwoTower(Parameters):
         vectors: Any,
         users: Any = None,
         progress: ProgressArgument = True,
+        *,
+        cold_vectors: Any = None,
     ) -> Self:
         """Train on the strong interactions of a log.
 
@@ -416,12 +418,18 @@ class TwoTower(Parameters):
             As in `Recommender.fit`.
         progress : bool or function
             As in `Recommender.fit`.
+        cold_vectors : array, shape (n_items, v), optional
+            What `vectors` would be if no item had links (`HGNN.embed_new` of the catalogue); needed
+            with `cold_items`.
         """
         here = "TwoTower.fit"
         _expect_catalog(catalog, here, "catalog")
         events = Events.of(train, catalog.index, here).sorted()
         x = matrix(features, here, "features", len(catalog), "item")
         z = matrix(vectors, here, "vectors", len(catalog), "item")
+        cold = None
+        if cold_vectors is not None:
+            cold = matrix(cold_vectors, here, "cold_vectors", len(catalog), "item")
         user_features = (
             None if users is None else UserFeatures.learn(users, str(train.columns["user"]), here)
         )
@@ -443,6 +451,7 @@ class TwoTower(Parameters):
                     type_offsets=catalog.type_offsets.tolist(),
                     features=x,
                     vectors=z,
+                    cold_vectors=cold,
                     user_features=rows,
                     threads=thread_count(self.threads, here),
                     progress=monitor.step,

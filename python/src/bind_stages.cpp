@@ -94,8 +94,9 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
                     Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
                     std::int64_t user_count, std::vector<std::string> type_names,
                     std::vector<std::int64_t> type_offsets, Array<float> const& features,
-                    Array<float> const& vectors, std::optional<Array<float>> const& user_features,
-                    int threads, py::object progress) {
+                    Array<float> const& vectors, std::optional<Array<float>> const& cold_vectors,
+                    std::optional<Array<float>> const& user_features, int threads,
+                    py::object progress) {
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
   graph::InteractionLogView const log{.user = vector_of(user),
                                       .item = vector_of(item),
@@ -103,7 +104,9 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
                                       .strong = vector_of(strong),
                                       .user_count = user_count,
                                       .item_count = types.offsets.back()};
-  model::ItemInputs const items{.features = matrix_of(features), .vectors = matrix_of(vectors)};
+  model::ItemInputs const items{.features = matrix_of(features),
+                                .vectors = matrix_of(vectors),
+                                .cold_vectors = matrix_of(cold_vectors)};
   auto const extra = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
@@ -192,8 +195,8 @@ void bind_stages(py::module_& m) {
            py::arg("config"))
       .def("fit", &fit_towers, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
            py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
-           py::arg("features"), py::arg("vectors"), py::arg("user_features"), py::arg("threads"),
-           py::arg("progress"))
+           py::arg("features"), py::arg("vectors"), py::arg("cold_vectors"),
+           py::arg("user_features"), py::arg("threads"), py::arg("progress"))
       .def("item_vectors", &item_vectors, py::kw_only(), py::arg("types"), py::arg("features"),
            py::arg("vectors"), py::arg("threads"))
       .def("user_vectors", &user_vectors, py::kw_only(), py::arg("offsets"), py::arg("items"),

@@ -73,6 +73,25 @@ def test_stages_joined_by_hand_are_the_recommender(tiny, graph, model):
     np.testing.assert_allclose(scores, model.score_users(["u0", "u1"]), atol=1e-5)
 
 
+def test_cold_items_by_hand_are_those_of_the_recommender(tiny, graph):
+    catalog = tiny.catalog()
+    features = tiny.vectors[catalog.rows]
+    settings = {**SMALL, "towers": {**SMALL["towers"], "cold_items": 0.3}}
+    hgnn = rw.HGNN(config=SMALL["hgnn"], seed=3).fit(graph, features, progress=False)
+    without_links = hgnn.embed_new(catalog, tiny.vectors)[catalog.rows]
+    towers = rw.TwoTower(config=settings["towers"], seed=3)
+
+    towers.fit(
+        tiny.log(), catalog, features, hgnn.vectors_, progress=False, cold_vectors=without_links
+    )
+
+    model = rw.Recommender(seed=3, **settings)
+    model.fit(tiny.log(), catalog, tiny.vectors, progress=False)
+    np.testing.assert_array_equal(towers.item_vectors_, model.item_vectors_)
+    with pytest.raises(rw.ShapeError, match="cold_vectors"):
+        towers.fit(tiny.log(), catalog, features, hgnn.vectors_, progress=False)
+
+
 def test_new_items_through_the_hgnn(tiny, graph, model):
     features = tiny.vectors[tiny.catalog().rows]
     hgnn = rw.HGNN(config=SMALL["hgnn"], seed=3).fit(graph, features, progress=False)
