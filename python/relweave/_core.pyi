@@ -284,6 +284,9 @@ def relation_aggregate(
     reference: bool,
     threads: int,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+def linear(
+    x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, *, relu: bool, threads: int
+) -> NDArray[Any]: ...
 
 class _HeteroSage:
     def __init__(

@@ -63,6 +63,7 @@ PYBIND11_MODULE(_core, m) {
   bind_graph(m);
   bind_transform(m);
   bind_nn(m);
+  bind_ops(m);
   bind_io(m);
   bind_loss(m);
   bind_metrics(m);
