@@ -112,7 +112,7 @@ def test_new_items_through_the_hgnn(tiny, graph, model):
         (
             lambda g: rw.HGNN(config={"epochs": -1}).fit(g, np.ones((160, 4))),
             rw.ConfigError,
-            "epochs",
+            "HGNNConfig: epochs",
         ),
     ],
 )
