@@ -398,6 +398,7 @@ def write_safetensors(
 def read_safetensors(
     path: str,
 ) -> tuple[list[tuple[str, str, list[int], Bytes]], dict[str, str]]: ...
+def expect_checkpoint_place(path: str) -> None: ...
 
 class ExactIndex:
     def __init__(

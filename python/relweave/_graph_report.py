@@ -167,7 +167,10 @@ class CoInteractionReport:
     Attributes
     ----------
     events : int
-        Of the catalogue's items.
+        With the catalogue's items.
+    events_dropped : int or None
+        Left out, because the catalogue lacks their items; None for the graph of a fitted
+        `Recommender`, whose `fit_report_` tells it.
     weak_left_out : int
         Weak ones, where `strong_only` is set.
     repeats_merged : int
@@ -184,9 +187,6 @@ class CoInteractionReport:
     beyond_top : int
         Among the `top_neighbors` of neither end.
     links : int
-    events_dropped : int or None
-        Left out, because the catalogue lacks their items; None for the graph of a fitted
-        `Recommender`, whose `fit_report_` tells it.
     items, isolated_items : int
         Of the catalogue; without a link.
     median_degree, largest_degree : int
@@ -194,6 +194,7 @@ class CoInteractionReport:
     """
 
     events: int
+    events_dropped: int | None
     weak_left_out: int
     repeats_merged: int
     over_cap: int
@@ -204,7 +205,6 @@ class CoInteractionReport:
     below_min_count: int
     beyond_top: int
     links: int
-    events_dropped: int | None
     items: int
     isolated_items: int
     median_degree: int
@@ -229,10 +229,13 @@ class CoInteractionReport:
         return asdict(self)
 
     def __str__(self) -> str:
-        return _html.text_pairs(self.to_dict())
+        return _html.text_pairs(self.shown())
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.to_dict(), "co-interaction graph")
+        return _html.pairs(self.shown(), "co-interaction graph")
+
+    def shown(self) -> dict[str, Any]:
+        return {name: value for name, value in self.to_dict().items() if value is not None}
 
 
 def _percent(share: float) -> str:

@@ -201,7 +201,7 @@ class CoInteractionGraph:
         return f"CoInteractionGraph({len(self.item_ids):,} items, {len(self):,} links)"
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.report().to_dict(), repr(self))
+        return _html.pairs(self.report().shown(), repr(self))
 
     def edges(self) -> tuple[Array, Array]:
         """Return both ends of every link as external ids."""

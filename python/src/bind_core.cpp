@@ -18,6 +18,7 @@ namespace {
 std::string in_python(std::string message) {
   for (auto const& [cpp, python] : {std::pair<std::string_view, std::string_view>{"Sgd", "SGD"},
                                     {"Hgnn", "HGNN"},
+                                    {"RecommenderConfig", "Recommender"},
                                     {"CoInteractionConfig", "GraphConfig"}}) {
     if (message.starts_with(cpp)) {
       return message.replace(0, cpp.size(), python);
