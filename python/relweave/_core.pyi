@@ -317,6 +317,9 @@ class Optimizer:  # what the optimisers have in common; not a class of the modul
     def step_rows(
         self, table: Any, rows: Ints, gradients: Any, *, learning_rate: float, threads: int
     ) -> None: ...
+    @property
+    def moments(self) -> tuple[NDArray[Any], ...]: ...
+    def restore(self, steps: int, *moments: NDArray[Any]) -> None: ...
 
 class AdamFloat32(Optimizer):
     def __init__(
@@ -330,12 +333,24 @@ class AdamFloat64(Optimizer):
 
 class SgdFloat32(Optimizer):
     def __init__(
-        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        size: int,
+        *,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
     ) -> None: ...
 
 class SgdFloat64(Optimizer):
     def __init__(
-        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        size: int,
+        *,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
     ) -> None: ...
 
 def cosine_schedule(base: float, steps: int, step: int) -> float: ...
@@ -387,6 +402,7 @@ def write_safetensors(
 def read_safetensors(
     path: str,
 ) -> tuple[list[tuple[str, str, list[int], Bytes]], dict[str, str]]: ...
+def expect_checkpoint_place(path: str) -> None: ...
 
 class ExactIndex:
     def __init__(

@@ -34,13 +34,14 @@ class Parameters:
             group, _, key = name.partition("__")
             known = self.get_params()
             if name not in known:
+                choices = [n for n in known if key and n.startswith(f"{group}__")] or self._names()
                 raise ConfigError(
                     describe(
                         f"{type(self).__name__}.set_params",
                         name,
                         "an unknown setting",
-                        f"one of {', '.join(self._names())}",
-                        near_names(name, known),
+                        f"one of {', '.join(choices)}",
+                        near_names(name, known, cutoff=0.7),
                     )
                 )
             if key:

@@ -64,6 +64,7 @@ class _Optimizer:
         learning_rate: LearningRate,
         threads: int | None,
         make: Callable[[Array], _core.Optimizer],
+        moments: tuple[str, ...],
     ) -> None:
         self.learning_rate = learning_rate
         self.steps = 0
@@ -72,6 +73,7 @@ class _Optimizer:
         named = parameters if isinstance(parameters, Mapping) else {"": parameters}
         self._parameters = {name: self._in_place(name, value) for name, value in named.items()}
         self._states = {name: make(array) for name, array in self._parameters.items()}
+        self._moments = moments
 
     def step(self, gradients: Any, *, rows: Any = None) -> None:
         """Update the parameters in place.
@@ -115,6 +117,50 @@ class _Optimizer:
                 state.step_rows(array, indices, gradient, learning_rate=rate, threads=self._threads)
         self.steps += 1
 
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of what the steps left behind: "steps", and moments shaped as parameters.
+
+        Names are "<parameter>.mean" and "<parameter>.square" for Adam, "<parameter>.velocity" for
+        SGD with momentum, without the first part where the parameters are one array. Settings are
+        not in it. `rw.io.save_safetensors` writes it to a file.
+        """
+        state = {"steps": np.array(self.steps)}
+        for name, array in self._parameters.items():
+            moments = zip(self._moments, self._states[name].moments, strict=False)
+            state |= {self._key(name, m): values.reshape(array.shape) for m, values in moments}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the optimiser of `state_dict` stood, to the same bits.
+
+        Raises
+        ------
+        ConfigError, DeviceError, DTypeError, ShapeError
+            Other names, shapes or types than those of this optimiser; nothing has changed then.
+        """
+        here = f"{self._name}.load_state_dict"
+        known = {"steps"} | {self._key(n, m) for n in self._parameters for m in self._moments}
+        if set(state) != known:
+            raise ConfigError(describe(here, "state", f"{sorted(state)}", f"{sorted(known)}"))
+        arrays = {key: as_array(value, f"{here}: state[{key!r}]") for key, value in state.items()}
+        label = "state['steps']"
+        count = arrays.pop("steps")
+        expect_like(count, f"{here}: {label}", (), count.dtype)
+        steps = whole(count.item(), here, label, 0, 2**62)
+        moments = {}
+        for name, array in self._parameters.items():
+            keys = [self._key(name, m) for m in self._moments]
+            for key in keys:
+                expect_like(arrays[key], f"{here}: state[{key!r}]", array.shape, array.dtype)
+            moments[name] = [np.ascontiguousarray(arrays[key]) for key in keys]
+        for name, values in moments.items():
+            if values:
+                self._states[name].restore(steps, *values)
+        self.steps = steps
+
+    def _key(self, name: str, moment: str) -> str:
+        return f"{name}.{moment}" if name else moment
+
     def _move(self, name: str, gradient: Array, rows: Array | None) -> tuple[Array, Any]:
         """Return a gradient that the core can read, and the rows that it belongs to."""
         array, where = self._parameters[name], self._where("gradients", name)
@@ -153,8 +199,9 @@ class _Optimizer:
 class SGD(_Optimizer):
     """Stochastic gradient descent with momentum.
 
-    With g the gradient plus ``weight_decay`` times the parameter, ``v = momentum v + g`` and
-    ``parameter -= learning_rate v``; with `nesterov`, ``g + momentum v`` takes the place of v.
+    With g the gradient plus ``weight_decay`` times the parameter, ``v = momentum v + (1 -
+    dampening) g``, at first ``v = g``, and ``parameter -= learning_rate v``; with `nesterov`,
+    ``g + momentum v`` takes the place of v.
 
     Parameters
     ----------
@@ -164,8 +211,10 @@ class SGD(_Optimizer):
     learning_rate : float or function
         A function gets the number of steps taken before, as `CosineSchedule` does.
     momentum, weight_decay : float
-    nesterov : bool
+    dampening : float
         Needs momentum.
+    nesterov : bool
+        Needs momentum without dampening.
     threads : int, optional
 
     Attributes
@@ -183,7 +232,7 @@ class SGD(_Optimizer):
     Steps on `rows` treat each row as a parameter of its own that is stepped when it is given,
     velocity and weight decay included. A gradient that is not finite makes its parameter so. The
     same bits for any number of threads. Source: Sutskever et al. 2013 (ICML), in the form of
-    ``torch.optim.SGD`` without dampening.
+    ``torch.optim.SGD``.
 
     Examples
     --------
@@ -203,15 +252,24 @@ class SGD(_Optimizer):
         learning_rate: LearningRate = 1e-2,
         *,
         momentum: float = 0.0,
+        dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
         threads: int | None = None,
     ) -> None:
         def make(array: Array) -> _core.Optimizer:
             kind = _core.SgdFloat32 if array.dtype == np.float32 else _core.SgdFloat64
-            return kind(array.size, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+            return kind(
+                array.size,
+                momentum=momentum,
+                dampening=dampening,
+                weight_decay=weight_decay,
+                nesterov=nesterov,
+            )
 
-        super().__init__(parameters, learning_rate, threads, make)
+        super().__init__(
+            parameters, learning_rate, threads, make, ("velocity",) if momentum else ()
+        )
 
 
 class Adam(_Optimizer):
@@ -279,4 +337,4 @@ class Adam(_Optimizer):
                 weight_decay=weight_decay,
             )
 
-        super().__init__(parameters, learning_rate, threads, make)
+        super().__init__(parameters, learning_rate, threads, make, ("mean", "square"))

@@ -345,7 +345,7 @@ class Recommender(Serving):
     def _repr_html_(self) -> str:
         if not self.__sklearn_is_fitted__():
             return _html.pairs({"state": "not fitted"}, repr(self))
-        seconds = {f"{TITLES[k]}, seconds": h.seconds for k, h in self.history_.items()}
+        seconds = {f"{TITLES[k]}, seconds": f"{h.seconds:.1f}" for k, h in self.history_.items()}
         return _html.pairs({**self.fit_report_.shown(), **seconds}, repr(self))
 
 

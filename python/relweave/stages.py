@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +13,8 @@ from . import _core, _html
 from ._events import Events, read_edges, read_histories
 from ._features import Floats, UserFeatures
 from ._frames import Array
+from ._graph_report import CoInteractionReport
+from ._history import EpochRecord, TrainingHistory
 from ._ids import Codes, IdIndex, as_ids, matrix
 from ._params import Parameters
 from .catalog import Catalog
@@ -33,71 +34,6 @@ from .log import InteractionLog
 from .progress import Monitor, ProgressArgument
 
 __all__ = ["HGNN", "CoInteractionGraph", "EpochRecord", "TrainingHistory", "TwoTower"]
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One pass over the data.
-
-    Attributes
-    ----------
-    loss : float
-        Mean training loss.
-    validation : float
-        HGNN: share of held-out links that score above a random pair; towers: 0.
-    seconds : float
-    examples : int
-        Links or interactions.
-    """
-
-    loss: float
-    validation: float
-    seconds: float
-    examples: int
-
-
-@dataclass(frozen=True)
-class TrainingHistory:
-    """All passes of one training.
-
-    Attributes
-    ----------
-    epochs : tuple of EpochRecord
-    best_epoch : int
-        The epoch whose parameters were kept; -1 when there was no choice.
-    interrupted : bool
-    """
-
-    epochs: tuple[EpochRecord, ...]
-    best_epoch: int
-    interrupted: bool
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> TrainingHistory:
-        """Read what the core reports."""
-        epochs = tuple(EpochRecord(**epoch) for epoch in values["epochs"])
-        return cls(epochs, int(values["best_epoch"]), bool(values["interrupted"]))
-
-    @property
-    def seconds(self) -> float:
-        """Time of all epochs together."""
-        return sum(epoch.seconds for epoch in self.epochs)
-
-    def __repr__(self) -> str:
-        if not self.epochs:
-            return "TrainingHistory(no epoch)"
-        losses = f"loss {self.epochs[0].loss:.4f} to {self.epochs[-1].loss:.4f}"
-        stopped = ", interrupted" if self.interrupted else ""
-        return (
-            f"TrainingHistory({len(self.epochs)} epochs, {losses}, {self.seconds:.1f} s{stopped})"
-        )
-
-    def _repr_html_(self) -> str:
-        rows = [
-            [number, epoch.loss, epoch.validation, epoch.seconds, epoch.examples]
-            for number, epoch in enumerate(self.epochs, start=1)
-        ]
-        return _html.table(["epoch", "loss", "validation", "seconds", "examples"], rows)
 
 
 class CoInteractionGraph:
@@ -136,7 +72,8 @@ class CoInteractionGraph:
         self.upper: Codes = core.upper
         self.counts: NDArray[np.int64] = core.count
         self.weights: Floats = core.weight
-        self._report: dict[str, int] = dict(core.report)
+        self._counts: dict[str, int] = core.report
+        self._events_dropped: int | None = None
 
     @classmethod
     def build(
@@ -172,7 +109,7 @@ class CoInteractionGraph:
             threads=thread_count(threads, here),
         )
         graph = cls(core, catalog.ids, catalog.type_names, catalog.type_offsets)
-        graph._report["events_dropped"] = events.dropped
+        graph._events_dropped = events.dropped
         return graph
 
     @classmethod
@@ -189,7 +126,7 @@ class CoInteractionGraph:
         )
         offsets = np.array(model.type_offsets)
         graph = cls(core, item_ids, tuple(model.type_names), offsets)
-        graph._report = dict(model.graph_report)
+        graph._counts = model.graph_report
         return graph
 
     def __len__(self) -> int:
@@ -199,7 +136,7 @@ class CoInteractionGraph:
         return f"CoInteractionGraph({len(self.item_ids):,} items, {len(self):,} links)"
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.report(), repr(self))
+        return _html.pairs(self.report().shown(), repr(self))
 
     def edges(self) -> tuple[Array, Array]:
         """Return both ends of every link as external ids."""
@@ -218,22 +155,9 @@ class CoInteractionGraph:
         upper = np.bincount(low * n + high, minlength=n * n).reshape(n, n)
         return upper + upper.T - np.diag(np.diag(upper))
 
-    def report(self) -> dict[str, int | float]:
-        """Return what became of events and pairs, and how the links spread over the items.
-
-        Every event is in "weak_left_out" (by `strong_only`), "repeats_merged" (the user had the
-        item already), "over_cap" (beyond `max_history`), or makes "pairs" with the user's other
-        items. The pairs join into "links_found", of which those "below_min_count" and those
-        "beyond_top" (among the `top_neighbors` of neither end) go; "links" remain.
-        """
-        degrees = self.degrees()
-        return {
-            **self._report,
-            "items": len(self.item_ids),
-            "isolated_items": int((degrees == 0).sum()),
-            "median_degree": int(np.median(degrees)),
-            "largest_degree": int(degrees.max(initial=0)),
-        }
+    def report(self) -> CoInteractionReport:
+        """Return what became of events and pairs, and how the links spread over the items."""
+        return CoInteractionReport.of(self._counts, self.degrees(), self._events_dropped)
 
 
 class HGNN(Parameters):

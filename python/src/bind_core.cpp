@@ -1,5 +1,7 @@
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <relweave/core/context.hpp>
 #include <relweave/core/error.hpp>
@@ -12,6 +14,19 @@ namespace relweave::python {
 
 namespace {
 
+/// A message that begins with the name that the class has in Python.
+std::string in_python(std::string message) {
+  for (auto const& [cpp, python] : {std::pair<std::string_view, std::string_view>{"Sgd", "SGD"},
+                                    {"Hgnn", "HGNN"},
+                                    {"RecommenderConfig", "Recommender"},
+                                    {"CoInteractionConfig", "GraphConfig"}}) {
+    if (message.starts_with(cpp)) {
+      return message.replace(0, cpp.size(), python);
+    }
+  }
+  return message;
+}
+
 /// Raises the class of relweave.errors that has the C++ error's name.
 template <typename E>
 bool translate(std::exception_ptr const& p, char const* name) {
@@ -19,7 +34,7 @@ bool translate(std::exception_ptr const& p, char const* name) {
     std::rethrow_exception(p);
   } catch (E const& error) {
     py::object const type = py::module_::import("relweave.errors").attr(name);
-    PyErr_SetString(type.ptr(), error.what());
+    PyErr_SetString(type.ptr(), in_python(error.what()).c_str());
     return true;
   } catch (...) {
     return false;

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include <relweave/io/checkpoint.hpp>
 #include <relweave/io/safetensors.hpp>
 
 #include "graph_arrays.hpp"
@@ -55,6 +56,9 @@ void bind_io(py::module_& m) {
   m.def("write_safetensors", &write_safetensors, py::arg("path"), py::arg("tensors"),
         py::arg("metadata"));
   m.def("read_safetensors", &read_safetensors, py::arg("path"));
+  m.def(
+      "expect_checkpoint_place",
+      [](std::string const& path) { io::CheckpointWriter::expect_place(path); }, py::arg("path"));
 }
 
 }  // namespace relweave::python

@@ -27,6 +27,7 @@ constexpr char const* manifest_name = "manifest.json";
 constexpr char const* config_name = "config.json";
 constexpr char const* tensors_name = "tensors.safetensors";
 constexpr char const* format_name = "relweave checkpoint";
+constexpr char const* writable = "a folder with space that can be written to";
 
 void write_text(fs::path const& path, std::string const& text) {
   std::span<std::byte const> const part = std::as_bytes(std::span(text.data(), text.size()));
@@ -122,6 +123,22 @@ fs::path verify(fs::path const& directory) {
   return directory;
 }
 
+/// Where to write: links are followed, and "model/" names the same place as "model". Throws IoError
+/// where something else is.
+fs::path place_of(fs::path const& directory) {
+  if (directory.empty()) {
+    fail(directory, "an empty path", "the path of a folder");
+  }
+  if (fs::exists(directory) && (!fs::is_directory(directory) ||
+                                (!fs::is_empty(directory) && read_manifest(directory).is_null()))) {
+    fail(directory, "something that is not a relweave checkpoint",
+         "a new directory, an empty one or an older checkpoint",
+         "Choose another place, or remove what is there.");
+  }
+  fs::path const target = fs::weakly_canonical(fs::absolute(directory));
+  return target.has_filename() ? target : target.parent_path();
+}
+
 }  // namespace
 
 void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const& vocabulary) {
@@ -145,23 +162,26 @@ void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const&
 }
 
 void CheckpointWriter::commit(fs::path const& directory) const {
-  with_io_errors(directory, "a folder with space that can be written to",
-                 [&] { replace(directory); });
+  with_io_errors(directory, writable, [&] { replace(directory); });
+}
+
+void CheckpointWriter::expect_place(fs::path const& directory) {
+  with_io_errors(directory, writable, [&] {
+    fs::path parent = place_of(directory).parent_path();
+    while (!fs::exists(parent)) {
+      parent = parent.parent_path();
+    }
+    if (!fs::is_directory(parent)) {
+      fail(directory, "the file " + parent.string() + " in its way", writable);
+    }
+    if (::access(parent.c_str(), W_OK | X_OK) != 0) {
+      fail(directory, "no right to write to " + parent.string(), writable);
+    }
+  });
 }
 
 void CheckpointWriter::replace(fs::path const& directory) const {
-  if (directory.empty()) {
-    fail(directory, "an empty path", "the path of a folder");
-  }
-  if (fs::exists(directory) && (!fs::is_directory(directory) ||
-                                (!fs::is_empty(directory) && read_manifest(directory).is_null()))) {
-    fail(directory, "something that is not a relweave checkpoint",
-         "a new directory, an empty one or an older checkpoint",
-         "Choose another place, or remove what is there.");
-  }
-  // Links are followed, and "model/" names the same place as "model".
-  fs::path const target = fs::weakly_canonical(directory);
-  fs::path const place = target.has_filename() ? target : target.parent_path();
+  fs::path const place = place_of(directory);
   static std::atomic<int> commits{0};  // threads of one process write side by side
   std::string const suffix = "-" + std::to_string(::getpid()) + "-" + std::to_string(commits++);
   TemporaryDirectory const fresh{place.string() + ".partial" + suffix};

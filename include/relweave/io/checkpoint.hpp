@@ -32,6 +32,10 @@ class RELWEAVE_API CheckpointWriter {
   /// an older checkpoint stays as it is.
   void commit(std::filesystem::path const& directory) const;
 
+  /// Throws IoError where commit() would for what is there already or for missing rights, so that
+  /// it shows before a long training. Writes nothing.
+  static void expect_place(std::filesystem::path const& directory);
+
  private:
   void replace(std::filesystem::path const& directory) const;
 
