@@ -14,7 +14,7 @@ from ._frames import Table
 from ._ids import IdIndex, expect_unique, ids_of, matrix
 from .catalog import Catalog
 from .errors import ConfigError, ShapeError, describe, near_names
-from .text import vectors_for
+from .text import PrecomputedVectors, vectors_for
 
 Floats = NDArray[np.float32]
 
@@ -119,7 +119,7 @@ def _text_vectors(catalog: Catalog, features: Any, function: str) -> tuple[Float
                 "rw.text.HashEncoder().",
             )
         )
-    if hasattr(features, "encode") or hasattr(features, "vectors_of"):
+    if hasattr(features, "encode") or isinstance(features, PrecomputedVectors):
         return vectors_for(features, catalog.ids, catalog.texts, function)
     given = matrix(features, function, "features", len(catalog), "item, in the catalogue's order")
     return given[catalog.rows], None

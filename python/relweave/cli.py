@@ -16,7 +16,7 @@ import numpy as np
 
 from . import quickstart, stages
 from ._files import read_table, read_vectors
-from ._summary import write_bytes, write_text
+from ._summary import write_files, write_text
 from .catalog import Catalog
 from .errors import ConfigError, Error, describe
 from .evaluation import evaluate
@@ -32,11 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (Error, ImportError) as error:
-        print(f"relweave {options.command}: error: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Error, ImportError, OSError, UnicodeEncodeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or "out of memory"
+        print(f"relweave {options.command}: error: {text}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"relweave {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -209,6 +211,10 @@ def _embed(options: argparse.Namespace) -> None:
     here = "embed"
     model = Recommender.load(options.model)
     if options.items is None:
+        for flag in ("vectors", "encoder"):
+            if getattr(options, flag):
+                got, expected = f"--{flag} without --items", "both, or neither"
+                raise ConfigError(describe(here, f"--{flag}", got, expected))
         vectors = model.item_vectors_ if options.space == "towers" else model.general_vectors_
         ids = model.item_ids_[: len(vectors)]
     else:
@@ -227,9 +233,12 @@ def _embed(options: argparse.Namespace) -> None:
         vectors = model.embed_items(new, _features(options, here), space=options.space)
         ids = np.empty_like(new.ids)
         ids[new.rows] = new.ids
-    write_bytes(Path(options.out), lambda stream: np.save(stream, vectors))
-    _write_csv(
-        str(Path(options.out).with_suffix(".ids.csv")), ("id",), [(x,) for x in ids.tolist()]
+    names = io.BytesIO(_csv(("id",), [(x,) for x in ids.tolist()]).encode())
+    write_files(
+        {
+            Path(options.out).with_suffix(".ids.csv"): lambda stream: stream.write(names.read()),
+            Path(options.out): lambda stream: np.save(stream, vectors),
+        }
     )
     print(f"{vectors.shape[0]} vectors of {vectors.shape[1]} numbers in {options.out}")
 
@@ -303,6 +312,10 @@ def _write_csv(path: str | None, head: Sequence[str], rows: Sequence[Sequence[An
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([head, *rows])
         return
+    write_text(Path(path), _csv(head, rows))
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    write_text(Path(path), text.getvalue())
+    return text.getvalue()

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import Array, as_matrix
-from .config import thread_count
+from ._arrays import Array, as_mapping, as_matrix
+from .config import flag, thread_count
 from .errors import ConfigError, ShapeError
-from .graph import HeteroGraph, Relation
+from .graph import HeteroGraph, Relation, expect_graph
 
 
 def relation_aggregate(
@@ -73,10 +73,10 @@ def relation_aggregate(
            [3., 5.]])
     """
     where = "relation_aggregate"
-    into = graph.relations_into(dst)
-    if set(messages) != set(into):
+    into = expect_graph(graph, f"{where}: graph").relations_into(dst)
+    if set(as_mapping(messages, f"{where}: messages")) != set(into):
         raise ConfigError(
-            f"{where}: messages: got relations {sorted(messages)}, expected {sorted(into)}"
+            f"{where}: messages: got relations {list(messages)}, expected {list(into)}"
         )
     if activation not in ("relu", "identity"):
         raise ConfigError(f"{where}: activation: got {activation!r}, expected relu or identity")
@@ -113,7 +113,7 @@ def relation_aggregate(
         own,
         reduce=reduce,
         relu=activation == "relu",
-        l2_normalize=l2_normalize,
+        l2_normalize=flag(l2_normalize, where, "l2_normalize"),
         reference=implementation == "reference",
         threads=thread_count(threads, where),
     )

@@ -38,7 +38,7 @@ def test_parameters_that_cannot_be_updated_are_refused(optimizer, parameters, er
         (lambda p: rw.optim.Adam(p, betas=(0.9, -1)), "Adam: beta2: got -1"),
         (lambda p: rw.optim.Adam(p, epsilon=np.nan), "Adam: epsilon: got nan"),
         (lambda p: rw.optim.Adam(p, weight_decay=-1), "Adam: weight_decay: got -1"),
-        (lambda p: rw.optim.SGD(p, momentum=np.inf), "Sgd: momentum: got inf"),
+        (lambda p: rw.optim.SGD(p, momentum=np.inf), "SGD: momentum: got inf"),
         (lambda p: rw.optim.SGD(p, weight_decay=-1), "Sgd: weight_decay: got -1"),
         (lambda p: rw.optim.SGD(p, nesterov=True), "Sgd: nesterov: got true without momentum"),
         (lambda p: rw.optim.SGD(p, threads=0), "SGD: threads: got 0"),
