@@ -13,6 +13,7 @@ from ._columns import ColumnEncoder
 from ._frames import Table
 from ._ids import IdIndex, expect_unique, ids_of, matrix
 from .catalog import Catalog
+from .config import whole
 from .errors import ConfigError, ShapeError, describe, near_names
 from .text import PrecomputedVectors, vectors_for
 
@@ -72,6 +73,11 @@ class ItemFeatures:
             )
         return self._with_metadata(catalog, vectors, function)
 
+    @property
+    def width(self) -> int:
+        """Number of feature columns."""
+        return self.text_width + self.metadata.width
+
     def _with_metadata(self, catalog: Catalog, vectors: Floats, function: str) -> Floats:
         if not self.metadata.codes:
             return vectors
@@ -100,11 +106,11 @@ class ItemFeatures:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> ItemFeatures:
         """Return what `to_json` described."""
-        return cls(
-            entry["encoder_id"],
-            int(entry["text_width"]),
-            ColumnEncoder.from_json(entry["metadata"]),
-        )
+        here, encoder_id = "ItemFeatures", entry["encoder_id"]
+        if not isinstance(encoder_id, str | None):
+            raise ConfigError(describe(here, "encoder_id", repr(encoder_id), "text, or nothing"))
+        width = whole(entry["text_width"], here, "text_width")
+        return cls(encoder_id, width, ColumnEncoder.from_json(entry["metadata"]))
 
 
 def _text_vectors(catalog: Catalog, features: Any, function: str) -> tuple[Floats, str | None]:
@@ -172,4 +178,7 @@ class UserFeatures:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> UserFeatures:
         """Return what `to_json` described."""
-        return cls(entry["id_column"], ColumnEncoder.from_json(entry["columns"]))
+        column = entry["id_column"]
+        if not isinstance(column, str):
+            raise ConfigError(describe("UserFeatures", "id_column", repr(column), "a name"))
+        return cls(column, ColumnEncoder.from_json(entry["columns"]))

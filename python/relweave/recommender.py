@@ -11,13 +11,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from . import _core, _html
-from ._columns import ColumnEncoder
 from ._events import Events
 from ._features import Floats, ItemFeatures, UserFeatures
 from ._files import path_of
 from ._fit_report import FitReport
 from ._frames import Array
 from ._ids import IdIndex
+from ._saved import Saved
 from ._serving import Serving
 from .catalog import Catalog
 from .config import (
@@ -273,15 +273,8 @@ class Recommender(Serving):
             The folder cannot be written.
         """
         model = self._fitted("Recommender.save")
-        users = self._user_features
-        model.extra = json.dumps(
-            {
-                "items": self._item_features.to_json(),
-                "users": None if users is None else users.to_json(),
-                "fit_report": self.fit_report_.to_dict(),
-                "columns": self.columns_,
-            }
-        )
+        saved = Saved(self._item_features, self._user_features, self.fit_report_, self.columns_)
+        model.extra = saved.to_json()
         model.save(path_of(path, "Recommender.save", "folder"))
 
     @classmethod
@@ -312,24 +305,13 @@ class Recommender(Serving):
             **groups,
         )
         try:
-            extra = json.loads(core.extra or "{}")  # a model trained in C++ has none
-            items, users = extra.get("items"), extra.get("users")
-            model._adopt(
-                core,
-                ItemFeatures(None, core.item_feature_count, ColumnEncoder({}))
-                if items is None
-                else ItemFeatures.from_json(items),
-                None if users is None else UserFeatures.from_json(users),
-            )
-            report = extra.get("fit_report")
-            model.fit_report_ = (
-                FitReport.of_model(core) if report is None else FitReport.from_json(report)
-            )
-            model.columns_ = extra.get("columns", {})
+            saved = Saved.read(core)
+            model._adopt(core, saved.items, saved.users)
         except (KeyError, TypeError, ValueError, AttributeError, Error) as error:
             raise IoError(
                 describe(here, str(path), f"damaged settings ({error!r})", "a saved Recommender")
             ) from error
+        model.fit_report_, model.columns_ = saved.report, saved.columns
         return model
 
     def _settings(self, train: InteractionLog) -> str:

@@ -55,6 +55,17 @@ Json read_manifest(fs::path const& directory) {
   return ours ? manifest : Json(nullptr);
 }
 
+/// A file in a checkpoint's directory that no checkpoint has, or an empty name.
+std::string foreign_file(fs::path const& directory) {
+  for (auto const& entry : fs::directory_iterator(directory)) {
+    std::string const name = entry.path().filename().string();
+    if (name != manifest_name && name != config_name && name != tensors_name) {
+      return name;
+    }
+  }
+  return {};
+}
+
 [[noreturn]] void fail(fs::path const& directory, std::string const& got,
                        std::string const& expected, std::string const& remedy = {}) {
   raise<IoError>("checkpoint", directory.string(), got, expected, remedy);
@@ -158,6 +169,11 @@ void CheckpointWriter::replace(fs::path const& directory) const {
     fail(directory, "something that is not a relweave checkpoint",
          "a new directory, an empty one or an older checkpoint",
          "Choose another place, or remove what is there.");
+  }
+  if (std::string const name = fs::exists(directory) ? foreign_file(directory) : "";
+      !name.empty()) {
+    fail(directory, "a checkpoint beside " + name, "a checkpoint alone, since it is replaced whole",
+         "Move " + name + " elsewhere, or choose another place.");
   }
   // Links are followed, and "model/" names the same place as "model".
   fs::path const target = fs::weakly_canonical(directory);
