@@ -367,7 +367,7 @@ def _users(
     if features is None:
         return train.users, None, 0
     index, _ = features.read(users, here)
-    index.expect_kind(train.users, here, "users", "log")
+    IdIndex(train.users).expect_kind(index.ids, here, "users", "log")
     extra = np.setdiff1d(index.ids, train.users)
     ids = np.concatenate([train.users, extra])
     rows, lacking = features.rows_for(users, ids, here)
