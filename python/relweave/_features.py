@@ -166,7 +166,7 @@ class UserFeatures:
     def rows_for(self, users: Any, ids: Any, function: str) -> tuple[Floats, int]:
         """Return features for `ids`, zeros for those the frame lacks, and how many it lacks."""
         index, features = self.read(users, function)
-        index.expect_kind(ids, function, "users", "log")
+        IdIndex(ids).expect_kind(index.ids, function, "users", "log")
         codes = index.find(ids)
         padded = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
         return padded[codes], int((codes < 0).sum())

@@ -84,6 +84,8 @@ def relation_aggregate(
         raise ConfigError(
             f"{where}: implementation: got {implementation!r}, expected cpu or reference"
         )
+    if flag(return_arg, where, "return_arg") and reduce != "max":
+        raise ConfigError(f"{where}: return_arg: got True with reduce={reduce!r}, expected max")
     own = None if self is None else as_matrix(self, f"{where}: self")
     parts = [as_matrix(messages[r], f"{where}: messages[{r!r}]") for r in into]
     arrays = parts if own is None else [*parts, own]

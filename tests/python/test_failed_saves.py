@@ -1,10 +1,8 @@
-"""Saves that fail leave what was there, and no trace; what pickle refuses."""
+"""Saves that fail leave what was there, and no trace."""
 
 from __future__ import annotations
 
-import copy
 import os
-import pickle
 import resource
 import signal
 
@@ -120,11 +118,3 @@ def test_an_unfitted_and_a_half_trained_model_are_not_saved(tiny, kept):
             model.save(folder)
 
     check()
-
-
-def test_a_fitted_model_of_another_process_is_saved_not_pickled(model):
-    for refused in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(rw.DTypeError, match=r"Recommender: pickle: .*save\(path\).*rw.load"):
-            refused(model)
-    unfitted = pickle.loads(pickle.dumps(rw.Recommender(seed=5)))
-    assert unfitted.seed == 5
