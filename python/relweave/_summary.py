@@ -87,7 +87,8 @@ def write_files(parts: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
                 write(stream)
             os.chmod(temporary[path], 0o644)  # mkstemp makes it private
         for path in parts:
-            os.replace(temporary.pop(path), path)
+            os.replace(temporary[path], path)
+            del temporary[path]
     except OSError as error:
         raise IoError(
             describe("write", str(path), str(error), "a place that can be written")
