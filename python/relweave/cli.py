@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from . import _core, quickstart, stages
-from ._files import read_table, read_vectors
-from ._summary import write_bytes, write_text
+from ._files import path_of, read_table, read_vectors
+from ._summary import write_files, write_text
 from .catalog import Catalog
 from .errors import ConfigError, Error, describe, near_names
 from .evaluation import evaluate
 from .log import InteractionLog
-from .recommender import Recommender, folder_of
+from .recommender import Recommender
 from .text import CachedEncoder, HashEncoder, SentenceTransformerEncoder
 
 __all__ = ["main"]
@@ -37,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}. {hint}".rstrip(". "))
     try:
         options.run(options)
-    except (Error, ImportError) as error:
-        print(f"relweave {options.command}: error: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Error, ImportError, OSError, UnicodeEncodeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or "out of memory"
+        print(f"relweave {options.command}: error: {text}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"relweave {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -181,7 +183,7 @@ def _quickstart(options: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     here = "fit"
-    _core.expect_checkpoint_place(folder_of(options.out, here))
+    _core.expect_checkpoint_place(path_of(options.out, here, "folder"))
     features = _features(options, here)
     columns = {
         "user": options.user,
@@ -251,6 +253,10 @@ def _embed(options: argparse.Namespace) -> None:
     here = "embed"
     model = Recommender.load(options.model)
     if options.items is None:
+        for flag in ("vectors", "encoder"):
+            if getattr(options, flag):
+                got, expected = f"--{flag} without --items", "both, or neither"
+                raise ConfigError(describe(here, f"--{flag}", got, expected))
         vectors = model.item_vectors_ if options.space == "towers" else model.general_vectors_
         ids = model.item_ids_[: len(vectors)]
     else:
@@ -269,9 +275,14 @@ def _embed(options: argparse.Namespace) -> None:
         vectors = model.embed_items(new, _features(options, here), space=options.space)
         ids = np.empty_like(new.ids)
         ids[new.rows] = new.ids
-    ids_file = str(Path(options.out).with_suffix(".ids.csv"))
-    write_bytes(Path(options.out), lambda stream: np.save(stream, vectors))
-    _write_csv(ids_file, ("id",), [(x,) for x in ids.tolist()])
+    ids_file = Path(options.out).with_suffix(".ids.csv")
+    names = io.BytesIO(_csv(("id",), [(x,) for x in ids.tolist()]).encode())
+    write_files(
+        {
+            ids_file: lambda stream: stream.write(names.read()),
+            Path(options.out): lambda stream: np.save(stream, vectors),
+        }
+    )
     rows, width = vectors.shape
     print(f"{rows:,} vectors of {width} numbers in {options.out}, their ids in {ids_file}")
 
@@ -350,6 +361,10 @@ def _write_csv(path: str | None, head: Sequence[str], rows: Sequence[Sequence[An
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([head, *rows])
         return
+    write_text(Path(path), _csv(head, rows))
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    write_text(Path(path), text.getvalue())
+    return text.getvalue()

@@ -159,6 +159,8 @@ class TwoTowerConfig:
     trend_seconds: int = _TOWERS["trend_seconds"]
 
 
+_LARGEST = np.finfo(np.float64).max
+
 Config = TypeVar("Config", GraphConfig, HGNNConfig, TwoTowerConfig)
 
 
@@ -278,6 +280,16 @@ def whole(
             describe(function, argument, repr(value), f"a whole number from {lowest} to {highest}")
         )
     return int(value)
+
+
+def number(value: Any, function: str, argument: str, *, positive: bool = False) -> float:
+    """Return a finite number."""
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    finite = is_number and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+    if not finite or (positive and value <= 0):
+        expected = f"a finite number{' above 0' if positive else ''}"
+        raise ConfigError(describe(function, argument, repr(value), expected))
+    return float(value)
 
 
 def flag(value: Any, function: str, argument: str) -> bool:

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import Array, as_matrix, as_vector, expect_like
-from .config import thread_count
+from ._arrays import Array, as_mapping, as_matrix, as_vector, expect_like
+from .config import flag, thread_count
 from .errors import ConfigError, ShapeError
-from .graph import HeteroGraph, Relation
+from .graph import HeteroGraph, Relation, expect_graph
 
 __all__ = ["linear", "relation_aggregate"]
 
@@ -130,10 +130,10 @@ def relation_aggregate(
            [3., 5.]])
     """
     where = "relation_aggregate"
-    into = graph.relations_into(dst)
-    if set(messages) != set(into):
+    into = expect_graph(graph, f"{where}: graph").relations_into(dst)
+    if set(as_mapping(messages, f"{where}: messages")) != set(into):
         raise ConfigError(
-            f"{where}: messages: got relations {sorted(messages)}, expected {sorted(into)}"
+            f"{where}: messages: got relations {list(messages)}, expected {list(into)}"
         )
     if activation not in ("relu", "identity"):
         raise ConfigError(f"{where}: activation: got {activation!r}, expected relu or identity")
@@ -141,6 +141,8 @@ def relation_aggregate(
         raise ConfigError(
             f"{where}: implementation: got {implementation!r}, expected cpu or reference"
         )
+    if flag(return_arg, where, "return_arg") and reduce != "max":
+        raise ConfigError(f"{where}: return_arg: got True with reduce={reduce!r}, expected max")
     own = None if self is None else as_matrix(self, f"{where}: self")
     parts = [as_matrix(messages[r], f"{where}: messages[{r!r}]") for r in into]
     arrays = parts if own is None else [*parts, own]
@@ -170,7 +172,7 @@ def relation_aggregate(
         own,
         reduce=reduce,
         relu=activation == "relu",
-        l2_normalize=l2_normalize,
+        l2_normalize=flag(l2_normalize, where, "l2_normalize"),
         reference=implementation == "reference",
         threads=thread_count(threads, where),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import Array, as_array, as_indices, expect_like
-from .config import thread_count, whole
+from .config import flag, number, thread_count, whole
 from .errors import ConfigError, DTypeError, ShapeError, describe
 
 __all__ = ["SGD", "Adam", "CosineSchedule"]
@@ -48,6 +48,7 @@ class CosineSchedule:
     steps: int
 
     def __post_init__(self) -> None:
+        number(self.base, "CosineSchedule", "base")
         whole(self.steps, "CosineSchedule", "steps")
 
     def __call__(self, step: int) -> float:
@@ -106,7 +107,7 @@ class _Optimizer:
         rate = (
             self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         )
-        if not 0 <= rate < np.inf:
+        if number(rate, here, "learning_rate") < 0:
             raise ConfigError(describe(here, "learning_rate", repr(rate), "a number from 0 on"))
         moves = {name: self._move(name, grads[name], chosen.get(name)) for name in grads}
         for name, (gradient, indices) in moves.items():
@@ -257,15 +258,16 @@ class SGD(_Optimizer):
         nesterov: bool = False,
         threads: int | None = None,
     ) -> None:
+        settings: dict[str, Any] = {
+            "momentum": number(momentum, "SGD", "momentum"),
+            "dampening": number(dampening, "SGD", "dampening"),
+            "weight_decay": number(weight_decay, "SGD", "weight_decay"),
+            "nesterov": flag(nesterov, "SGD", "nesterov"),
+        }
+
         def make(array: Array) -> _core.Optimizer:
             kind = _core.SgdFloat32 if array.dtype == np.float32 else _core.SgdFloat64
-            return kind(
-                array.size,
-                momentum=momentum,
-                dampening=dampening,
-                weight_decay=weight_decay,
-                nesterov=nesterov,
-            )
+            return kind(array.size, **settings)
 
         super().__init__(
             parameters, learning_rate, threads, make, ("velocity",) if momentum else ()
@@ -327,14 +329,22 @@ class Adam(_Optimizer):
         weight_decay: float = 0.0,
         threads: int | None = None,
     ) -> None:
+        beta1, beta2 = _pair(betas)
+        settings = {
+            "beta1": number(beta1, "Adam", "beta1"),
+            "beta2": number(beta2, "Adam", "beta2"),
+            "epsilon": number(epsilon, "Adam", "epsilon"),
+            "weight_decay": number(weight_decay, "Adam", "weight_decay"),
+        }
+
         def make(array: Array) -> _core.Optimizer:
             kind = _core.AdamFloat32 if array.dtype == np.float32 else _core.AdamFloat64
-            return kind(
-                array.size,
-                beta1=betas[0],
-                beta2=betas[1],
-                epsilon=epsilon,
-                weight_decay=weight_decay,
-            )
+            return kind(array.size, **settings)
 
         super().__init__(parameters, learning_rate, threads, make, ("mean", "square"))
+
+
+def _pair(betas: Any) -> tuple[Any, Any]:
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        raise ConfigError(describe("Adam", "betas", repr(betas), "two numbers"))
+    return betas[0], betas[1]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, _html, baselines, plot
+from ._files import path_of
 from ._frames import Array
 from ._summary import Summary, write_bytes, write_text
 from .catalog import Catalog
@@ -21,7 +22,7 @@ from .evaluation import Comparison, Scorer, compare, evaluate
 from .index import ExactIndex
 from .log import InteractionLog
 from .progress import TITLES, ProgressArgument
-from .recommender import Recommender, folder_of
+from .recommender import Recommender
 from .text import PrecomputedVectors
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(
     """
     start = time.perf_counter()
     folder = Path(out)
-    _core.expect_checkpoint_place(folder_of(folder / "model", "quickstart"))
+    _core.expect_checkpoint_place(path_of(folder / "model", "quickstart", "folder"))
     page = Summary("relweave quick start: X-Wines")
     pictures = _Pictures(page, folder)
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from . import _core, _html
-from ._columns import ColumnEncoder
 from ._events import Events
 from ._features import Floats, ItemFeatures, UserFeatures
+from ._files import path_of
 from ._fit_report import FitReport
 from ._frames import Array
 from ._ids import IdIndex
+from ._saved import Saved
 from ._serving import Serving
 from .catalog import Catalog
 from .config import (
@@ -182,25 +184,24 @@ class Recommender(Serving):
         )
         user_ids, user_matrix, lacking = _users(train, users, user_features, here)
         model = _core.Recommender(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                model.fit(
-                    **events.arrays(),
-                    user_count=len(user_ids),
-                    type_names=list(catalog.type_names),
-                    type_offsets=catalog.type_offsets.tolist(),
-                    item_features=item_matrix,
-                    user_features=user_matrix,
-                    item_ids=catalog.ids.tolist(),
-                    user_ids=user_ids.tolist(),
-                    threads=threads,
-                    progress=monitor.step,
-                )
-        finally:  # a training that was stopped, by Ctrl-C too, leaves a usable model
-            if model.item_ids:
-                self._adopt(model, item_features, user_features)
-                self.fit_report_ = FitReport.of(model, events, lacking)
-                self.columns_ = {"log": train.columns, "items": catalog.columns}
+        with Monitor(progress, here) as monitor:
+            stopped_by = model.fit(
+                **events.arrays(),
+                user_count=len(user_ids),
+                type_names=list(catalog.type_names),
+                type_offsets=catalog.type_offsets.tolist(),
+                item_features=item_matrix,
+                user_features=user_matrix,
+                item_ids=catalog.ids.tolist(),
+                user_ids=user_ids.tolist(),
+                threads=threads,
+                progress=monitor.step,
+            )
+        self._adopt(model, item_features, user_features)
+        self.fit_report_ = FitReport.of(model, events, lacking)
+        self.columns_ = {"log": train.columns, "items": catalog.columns}
+        if stopped_by is not None:  # by Ctrl-C too, which leaves a usable model
+            raise stopped_by
         return self
 
     def refit_towers(
@@ -216,6 +217,8 @@ class Recommender(Serving):
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])
         events = Events.of(train, catalogue, here)
+        settings = json.loads(model.config)["towers"]
+        _expect_times(train, settings, ("trend", "window_seconds"), here)
         if (users is None) != (self._user_features is None):
             raise ConfigError(
                 describe(
@@ -226,19 +229,19 @@ class Recommender(Serving):
                 )
             )
         user_ids, user_matrix, lacking = _users(train, users, self._user_features, here)
-        try:
-            with Monitor(progress, here) as monitor:
-                model.refit_towers(
-                    **events.arrays(),
-                    user_count=len(user_ids),
-                    user_ids=user_ids.tolist(),
-                    user_features=user_matrix,
-                    threads=thread_count(self.threads, here),
-                    progress=monitor.step,
-                )
-        finally:
-            self._adopt(model, self._item_features, self._user_features)
+        with Monitor(progress, here) as monitor:
+            stopped_by = model.refit_towers(
+                **events.arrays(),
+                user_count=len(user_ids),
+                user_ids=user_ids.tolist(),
+                user_features=user_matrix,
+                threads=thread_count(self.threads, here),
+                progress=monitor.step,
+            )
+        self._adopt(model, self._item_features, self._user_features)
         self.fit_report_ = FitReport.of(model, events, lacking)
+        if stopped_by is not None:
+            raise stopped_by
         return self
 
     def refit_graph(self, train: InteractionLog) -> Self:
@@ -251,12 +254,14 @@ class Recommender(Serving):
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])
         events = Events.of(train, catalogue, here)
+        _expect_times(train, json.loads(model.config)["graph"], ("window_seconds",), here)
         model.refit_graph(
             **events.arrays(),
             user_count=len(train.users),
             threads=thread_count(self.threads, here),
         )
         self._adopt(model, self._item_features, self._user_features)
+        self.fit_report_ = replace(self.fit_report_, links=len(self.graph_))
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -268,16 +273,9 @@ class Recommender(Serving):
             The folder cannot be written.
         """
         model = self._fitted("Recommender.save")
-        users = self._user_features
-        model.extra = json.dumps(
-            {
-                "items": self._item_features.to_json(),
-                "users": None if users is None else users.to_json(),
-                "fit_report": self.fit_report_.to_dict(),
-                "columns": self.columns_,
-            }
-        )
-        model.save(folder_of(path, "Recommender.save"))
+        saved = Saved(self._item_features, self._user_features, self.fit_report_, self.columns_)
+        model.extra = saved.to_json()
+        model.save(path_of(path, "Recommender.save", "folder"))
 
     @classmethod
     def load(
@@ -293,7 +291,7 @@ class Recommender(Serving):
         here = "Recommender.load"
         check_device(device, here)
         thread_count(threads, here)
-        core = _core.Recommender.load(folder_of(path, here))
+        core = _core.Recommender.load(path_of(path, here, "folder"))
         settings = json.loads(core.config)
         groups: dict[str, Any] = {}
         for name, group in cls._groups.items():
@@ -307,24 +305,13 @@ class Recommender(Serving):
             **groups,
         )
         try:
-            extra = json.loads(core.extra or "{}")  # a model trained in C++ has none
-            items, users = extra.get("items"), extra.get("users")
-            model._adopt(
-                core,
-                ItemFeatures(None, core.item_feature_count, ColumnEncoder({}))
-                if items is None
-                else ItemFeatures.from_json(items),
-                None if users is None else UserFeatures.from_json(users),
-            )
-            report = extra.get("fit_report")
-            model.fit_report_ = (
-                FitReport.of_model(core) if report is None else FitReport.from_json(report)
-            )
-            model.columns_ = extra.get("columns", {})
+            saved = Saved.read(core)
+            model._adopt(core, saved.items, saved.users)
         except (KeyError, TypeError, ValueError, AttributeError, Error) as error:
             raise IoError(
                 describe(here, str(path), f"damaged settings ({error!r})", "a saved Recommender")
             ) from error
+        model.fit_report_, model.columns_ = saved.report, saved.columns
         return model
 
     def _settings(self, train: InteractionLog) -> str:
@@ -349,22 +336,28 @@ class Recommender(Serving):
         return _html.pairs({**self.fit_report_.shown(), **seconds}, repr(self))
 
 
-def folder_of(path: Any, function: str) -> str:
-    """Return a path as text that the system can take."""
-    try:
-        name = os.fsdecode(path)
-    except TypeError:
-        raise DTypeError(describe(function, "path", type(path).__name__, "a path")) from None
-    if not name or "\0" in name:
-        raise IoError(describe(function, "path", repr(name), "the path of a folder"))
-    return name
-
-
 def load(
     path: str | os.PathLike[str], *, device: str = "cpu", threads: int | None = None
 ) -> Recommender:
     """Read a model folder; see `Recommender.load`."""
     return Recommender.load(path, device=device, threads=threads)
+
+
+def _expect_times(
+    train: InteractionLog, settings: Mapping[str, Any], needing: tuple[str, ...], here: str
+) -> None:
+    """Refuse a log without times where the model was fitted to read them."""
+    used = [name for name in needing if settings[name]]
+    if used and not train.has_times:
+        raise ConfigError(
+            describe(
+                here,
+                "train",
+                "a log without times",
+                f"times, as in fit: the model uses {' and '.join(used)}",
+                "Pass time= to InteractionLog.",
+            )
+        )
 
 
 def _users(
@@ -374,7 +367,7 @@ def _users(
     if features is None:
         return train.users, None, 0
     index, _ = features.read(users, here)
-    index.expect_kind(train.users, here, "users", "log")
+    IdIndex(train.users).expect_kind(index.ids, here, "users", "log")
     extra = np.setdiff1d(index.ids, train.users)
     ids = np.concatenate([train.users, extra])
     rows, lacking = features.rows_for(users, ids, here)

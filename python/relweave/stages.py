@@ -181,6 +181,7 @@ class HGNN(Parameters):
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": HGNNConfig}
+    _learned: ClassVar[tuple[str, ...]] = ("history_",)
 
     def __init__(
         self,
@@ -214,15 +215,14 @@ class HGNN(Parameters):
             hgnn=as_config(HGNNConfig, self.config, "config"), seed=seed_of(self.seed, here)
         )
         core = _core.HgnnModel(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                history = core.fit(
-                    graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
-                )
-            self.history_ = TrainingHistory.of(history)
-        finally:
-            if core.fitted:
-                self._core, self._graph, self._features = core, graph, x
+        with Monitor(progress, here) as monitor:
+            history, stopped_by = core.fit(
+                graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
+            )
+        self._core, self._graph, self._features = core, graph, x
+        self.history_ = TrainingHistory.of(history)
+        if stopped_by is not None:  # by Ctrl-C too, which leaves usable vectors
+            raise stopped_by
         return self
 
     def _fitted(self, function: str) -> _core.HgnnModel:
@@ -305,6 +305,7 @@ class TwoTower(Parameters):
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": TwoTowerConfig}
+    _learned: ClassVar[tuple[str, ...]] = ("history_",)
 
     def __init__(
         self,
@@ -366,25 +367,24 @@ class TwoTower(Parameters):
             seed=seed_of(self.seed, here),
         )
         core = _core.TwoTowerModel(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                history = core.fit(
-                    **events.arrays(),
-                    user_count=len(train.users),
-                    type_names=list(catalog.type_names),
-                    type_offsets=catalog.type_offsets.tolist(),
-                    features=x,
-                    vectors=z,
-                    cold_vectors=cold,
-                    user_features=rows,
-                    threads=thread_count(self.threads, here),
-                    progress=monitor.step,
-                )
-            self.history_ = TrainingHistory.of(history)
-        finally:
-            if core.fitted:
-                self._core, self._catalog = core, catalog
-                self._features, self._vectors, self._users = x, z, user_features
+        with Monitor(progress, here) as monitor:
+            history, stopped_by = core.fit(
+                **events.arrays(),
+                user_count=len(train.users),
+                type_names=list(catalog.type_names),
+                type_offsets=catalog.type_offsets.tolist(),
+                features=x,
+                vectors=z,
+                cold_vectors=cold,
+                user_features=rows,
+                threads=thread_count(self.threads, here),
+                progress=monitor.step,
+            )
+        self._core, self._catalog = core, catalog
+        self._features, self._vectors, self._users = x, z, user_features
+        self.history_ = TrainingHistory.of(history)
+        if stopped_by is not None:  # by Ctrl-C too, which leaves usable towers
+            raise stopped_by
         return self
 
     def _fitted(self, function: str) -> _core.TwoTowerModel:

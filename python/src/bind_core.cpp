@@ -34,7 +34,11 @@ bool translate(std::exception_ptr const& p, char const* name) {
     std::rethrow_exception(p);
   } catch (E const& error) {
     py::object const type = py::module_::import("relweave.errors").attr(name);
-    PyErr_SetString(type.ptr(), in_python(error.what()).c_str());
+    // Messages quote ids and paths, which need not be UTF-8.
+    std::string const what = in_python(error.what());
+    auto const text = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+        what.data(), static_cast<Py_ssize_t>(what.size()), "backslashreplace"));
+    PyErr_SetObject(type.ptr(), text.ptr());
     return true;
   } catch (...) {
     return false;

@@ -29,6 +29,7 @@ void step_rows(Optimizer& self, Array<T>& table, Array<NodeId> const& rows,
 
 template <typename Optimizer, typename T>
 void bind_steps(py::class_<Optimizer>& c) {
+  refuse_pickle(c, "optimizer", "Make a new one over the parameters.");
   c.def("step", &step<Optimizer, T>, py::arg("values").noconvert(),
         py::arg("gradients").noconvert(), py::kw_only(), py::arg("learning_rate"),
         py::arg("threads"));

@@ -56,6 +56,17 @@ Json read_manifest(fs::path const& directory) {
   return ours ? manifest : Json(nullptr);
 }
 
+/// A file in a checkpoint's directory that no checkpoint has, or an empty name.
+std::string foreign_file(fs::path const& directory) {
+  for (auto const& entry : fs::directory_iterator(directory)) {
+    std::string const name = entry.path().filename().string();
+    if (name != manifest_name && name != config_name && name != tensors_name) {
+      return name;
+    }
+  }
+  return {};
+}
+
 [[noreturn]] void fail(fs::path const& directory, std::string const& got,
                        std::string const& expected, std::string const& remedy = {}) {
   raise<IoError>("checkpoint", directory.string(), got, expected, remedy);
@@ -134,6 +145,11 @@ fs::path place_of(fs::path const& directory) {
     fail(directory, "something that is not a relweave checkpoint",
          "a new directory, an empty one or an older checkpoint",
          "Choose another place, or remove what is there.");
+  }
+  if (std::string const name = fs::exists(directory) ? foreign_file(directory) : "";
+      !name.empty()) {
+    fail(directory, "a checkpoint beside " + name, "a checkpoint alone, since it is replaced whole",
+         "Move " + name + " elsewhere, or choose another place.");
   }
   fs::path const target = fs::weakly_canonical(fs::absolute(directory));
   return target.has_filename() ? target : target.parent_path();

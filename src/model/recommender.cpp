@@ -82,7 +82,12 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
 void Recommender::refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
                                io::Vocabulary users, MatrixView<float const> user_features,
                                ProgressCallback const& progress) {
-  expect_fitted("Recommender.refit_towers");
+  constexpr std::string_view here = "Recommender.refit_towers";
+  expect_fitted(here);
+  if (users.size() != log.user_count) {
+    raise<ShapeError>(here, "users", std::to_string(users.size()) + " user ids",
+                      std::to_string(log.user_count) + ", one per user of the log");
+  }
   auto sorted = std::make_shared<SortedLog const>(log);
   TwoTower towers(config_.towers);
   tower_history_ = train_towers(ctx, towers, sorted->view(), user_features, progress);

@@ -28,8 +28,8 @@ class RELWEAVE_API CheckpointWriter {
   void set_config(std::string json) { config_ = std::move(json); }
 
   /// Writes to `directory`, whose parents are made when missing. An older checkpoint is replaced; a
-  /// directory that holds anything else, or a file, is refused. Throws IoError and leaves no trace:
-  /// an older checkpoint stays as it is.
+  /// directory that holds anything else, also beside a checkpoint, or a file, is refused. Throws
+  /// IoError and leaves no trace: an older checkpoint stays as it is.
   void commit(std::filesystem::path const& directory) const;
 
   /// Throws IoError where commit() would for what is there already or for missing rights, so that
