@@ -377,6 +377,7 @@ class _Metrics:
 
 metrics: _Metrics
 
+def expect_checkpoint_place(path: str) -> None: ...
 def write_safetensors(
     path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
 ) -> None: ...

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from . import quickstart, stages
-from ._files import read_table, read_vectors
+from . import _core, quickstart, stages
+from ._files import path_of, read_table, read_vectors
 from ._summary import write_files, write_text
 from .catalog import Catalog
 from .errors import ConfigError, Error, describe
@@ -171,6 +171,7 @@ def _fit(options: argparse.Namespace) -> None:
         use_hgnn=not options.no_hgnn,
     )
     model.set_params(**dict(_setting(text) for text in options.set))
+    _core.expect_checkpoint_place(path_of(options.out, here, "folder"))  # before a long training
     model.fit(log, catalog, _features(options, here), users, progress=not options.no_progress)
     model.save(options.out)
     print(model.fit_report_)

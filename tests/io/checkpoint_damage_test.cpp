@@ -100,3 +100,20 @@ TEST_CASE("a checkpoint is not replaced together with files of others", "[io][ch
   CHECK_NOTHROW(saved.save());
   CHECK(std::distance(fs::directory_iterator(saved.place), {}) == 1);
 }
+
+TEST_CASE("asking for a place says what a commit would, and leaves no trace", "[io][checkpoint]") {
+  Saved const saved;
+  write(saved.place / "file", "mine");
+  auto const ask = [](fs::path const& path) { CheckpointWriter::expect_place(path); };
+
+  CHECK_NOTHROW(ask(saved.model));
+  CHECK_NOTHROW(ask(saved.place / "deep" / "er" / "new"));
+  CHECK_THROWS_AS(ask(saved.place / "file"), IoError);
+  CHECK_THROWS_AS(ask(saved.place / "file" / "model"), IoError);
+  CHECK_THROWS_AS(ask(saved.place), IoError);
+  CHECK_THROWS_AS(ask(""), IoError);
+
+  CHECK(std::distance(fs::directory_iterator(saved.place), {}) == 2);
+  CHECK(read(saved.place / "file") == "mine");
+  CHECK_NOTHROW(CheckpointReader(saved.model));
+}

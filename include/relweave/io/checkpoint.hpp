@@ -31,9 +31,11 @@ class RELWEAVE_API CheckpointWriter {
   /// directory that holds anything else, also beside a checkpoint, or a file, is refused. Throws
   /// IoError and leaves no trace: an older checkpoint stays as it is.
   void commit(std::filesystem::path const& directory) const;
+  /// Throws IoError where commit() would before it writes: ask it before a long training.
+  static void expect_place(std::filesystem::path const& directory);
 
  private:
-  void replace(std::filesystem::path const& directory) const;
+  void replace(std::filesystem::path const& place) const;
 
   SafetensorsWriter tensors_;
   std::string config_ = "{}";
