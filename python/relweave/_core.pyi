@@ -396,13 +396,13 @@ class _Metrics:
 
 metrics: _Metrics
 
+def expect_checkpoint_place(path: str) -> None: ...
 def write_safetensors(
     path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
 ) -> None: ...
 def read_safetensors(
     path: str,
 ) -> tuple[list[tuple[str, str, list[int], Bytes]], dict[str, str]]: ...
-def expect_checkpoint_place(path: str) -> None: ...
 
 class ExactIndex:
     def __init__(

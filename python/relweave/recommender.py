@@ -80,7 +80,8 @@ class Recommender(Serving):
     Ctrl-C during `fit` or `refit_towers` stops the training after the current step. What was
     trained stays usable, then KeyboardInterrupt is raised. Stopped while the HGNN trains, the model
     has item vectors (`similar_items`) but no towers yet; stopped later, it recommends.
-    Fitting is for one thread at a time; a fitted model may be asked from many.
+    Fitting is for one thread at a time; a fitted model may be asked from many. It travels between
+    processes by `save` and `rw.load`; pickle refuses it. After a fork the child may ask and train.
 
     Sources: Damianou et al. 2024 (arXiv 2403.07478), De Nadai et al. 2024 (arXiv 2403.05185).
 
@@ -211,7 +212,8 @@ class Recommender(Serving):
 
         The cheap, frequent refresh. Users are those of the new log. Parameters as in `fit`; a model
         trained with user columns needs them again. Items added by `add_items` are forgotten: refit
-        with a catalogue that holds them.
+        with a catalogue that holds them. A log without times is refused where the model reads them
+        (`towers.trend`, `towers.window_seconds`).
         """
         here = "Recommender.refit_towers"
         model = self._fitted(here)
@@ -266,6 +268,8 @@ class Recommender(Serving):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder of safetensors and JSON, whole or not at all; C++ reads the same.
+
+        An older model in the folder is replaced; a folder that holds anything else is refused.
 
         Raises
         ------

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -78,6 +79,26 @@ struct TemporaryDirectory {
   ~TemporaryDirectory() {
     std::error_code ignored;
     fs::remove_all(path, ignored);
+  }
+};
+
+/// Folders that are made on the way to a place, and removed at the end of a scope unless kept.
+struct Parents {
+  std::vector<fs::path> made;  // innermost first
+  bool keep = false;
+
+  explicit Parents(fs::path const& place) {
+    for (fs::path p = place.parent_path(); !p.empty() && !fs::exists(p); p = p.parent_path()) {
+      made.push_back(p);
+    }
+  }
+  ~Parents() {
+    for (fs::path const& p : made) {
+      std::error_code ignored;
+      if (!keep) {
+        fs::remove(p, ignored);
+      }
+    }
   }
 };
 
@@ -151,8 +172,16 @@ fs::path place_of(fs::path const& directory) {
     fail(directory, "a checkpoint beside " + name, "a checkpoint alone, since it is replaced whole",
          "Move " + name + " elsewhere, or choose another place.");
   }
+  // Links are followed, and "model/" names the same place as "model".
   fs::path const target = fs::weakly_canonical(fs::absolute(directory));
   return target.has_filename() ? target : target.parent_path();
+}
+
+/// A name beside a place that no other process or thread takes.
+fs::path beside(fs::path const& place, std::string const& what) {
+  static std::atomic<int> commits{0};  // threads of one process write side by side
+  return place.string() + "." + what + "-" + std::to_string(::getpid()) + "-" +
+         std::to_string(commits++);
 }
 
 }  // namespace
@@ -177,31 +206,23 @@ void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const&
   tensors_.add(name + ".offsets", std::as_const(offsets).view());
 }
 
-void CheckpointWriter::commit(fs::path const& directory) const {
-  with_io_errors(directory, writable, [&] { replace(directory); });
-}
-
 void CheckpointWriter::expect_place(fs::path const& directory) {
   with_io_errors(directory, writable, [&] {
-    fs::path parent = place_of(directory).parent_path();
-    while (!fs::exists(parent)) {
-      parent = parent.parent_path();
-    }
-    if (!fs::is_directory(parent)) {
-      fail(directory, "the file " + parent.string() + " in its way", writable);
-    }
-    if (::access(parent.c_str(), W_OK | X_OK) != 0) {
-      fail(directory, "no right to write to " + parent.string(), writable);
-    }
+    fs::path const place = place_of(directory);
+    Parents const parents(place);
+    TemporaryDirectory const probe{beside(place, "partial")};
+    fs::create_directories(probe.path);
   });
 }
 
-void CheckpointWriter::replace(fs::path const& directory) const {
-  fs::path const place = place_of(directory);
-  static std::atomic<int> commits{0};  // threads of one process write side by side
-  std::string const suffix = "-" + std::to_string(::getpid()) + "-" + std::to_string(commits++);
-  TemporaryDirectory const fresh{place.string() + ".partial" + suffix};
-  TemporaryDirectory const old{place.string() + ".replaced" + suffix};
+void CheckpointWriter::commit(fs::path const& directory) const {
+  with_io_errors(directory, writable, [&] { replace(place_of(directory)); });
+}
+
+void CheckpointWriter::replace(fs::path const& place) const {
+  Parents parents(place);
+  TemporaryDirectory const fresh{beside(place, "partial")};
+  TemporaryDirectory const old{beside(place, "replaced")};
   fs::create_directories(fresh.path);
   write_text(fresh.path / config_name, config_ + "\n");
   tensors_.write(fresh.path / tensors_name);
@@ -231,6 +252,7 @@ void CheckpointWriter::replace(fs::path const& directory) const {
     }
     throw fs::filesystem_error("rename", place, error);
   }
+  parents.keep = true;
 }
 
 CheckpointReader::CheckpointReader(fs::path const& directory)

@@ -224,3 +224,39 @@ TEST_CASE("the two towers refuse bad input", "[model][two_tower]") {
   CHECK_THROWS_AS(TwoTower({.temperature = 0}).initialize({.types = 1}, 1), ConfigError);
   CHECK_THROWS_AS(TwoTower({.layers = {}}).initialize({.types = 1}, 1), ConfigError);
 }
+
+TEST_CASE("the two towers refuse histories and inputs of other shapes", "[model][two_tower]") {
+  test::TinyLog const log(20, 40, 5);
+  auto config = small();
+  config.epochs = 1;
+  Trained const model(HostContext{}, log, config);
+  std::vector<std::int64_t> const offsets{0, 1}, falling{0, 1, 0};
+  std::vector<NodeId> const item{3}, outside{40}, none{};
+  std::vector<NodeTypeId> const type{NodeTypeId{0}}, no_type{NodeTypeId{3}};
+  Matrix<float> out(1, 16);
+  auto const features = Matrix<float>::zeros(1, 8);
+  auto const users = [&](std::vector<std::int64_t> const& ends, std::vector<NodeId> const& items,
+                         MatrixView<float const> vectors, MatrixView<float const> more = {}) {
+    model.towers.user_vectors(HostContext{},
+                              {.offsets = {ends.data(), std::ssize(ends)},
+                               .items = {items.data(), std::ssize(items)},
+                               .strong = {}},
+                              log.types, vectors, more, out.view());
+  };
+  auto const items = [&](std::vector<NodeTypeId> const& types, MatrixView<float const> x) {
+    model.towers.item_vectors(HostContext{}, {types.data(), 1}, {.features = x, .vectors = x},
+                              out.view());
+  };
+
+  CHECK_NOTHROW(users(offsets, item, log.features.view()));
+  CHECK_NOTHROW(items(type, features.view()));
+  CHECK_THROWS_AS(users(offsets, outside, log.features.view()), IndexError);
+  CHECK_THROWS_AS(users(offsets, none, log.features.view()), ShapeError);
+  CHECK_THROWS_AS(users(falling, none, log.features.view()), ShapeError);
+  CHECK_THROWS_AS(users(offsets, item, log.features.view().row_slice(0, 39)), ShapeError);
+  CHECK_THROWS_AS(users(offsets, item, log.features.view(), features.view()), ShapeError);
+  CHECK_THROWS_AS(items(no_type, features.view()), IndexError);
+  CHECK_THROWS_AS(items(type, features.view().col_slice(0, 7)), ShapeError);
+  CHECK_THROWS_WITH(TwoTower(config).user_vectors(HostContext{}, {}, log.types, {}, {}, out.view()),
+                    Catch::Contains("Call fit first"));
+}

@@ -146,7 +146,7 @@ def refused(files, capsys, *arguments):
         (["--set", "=1"], "unknown setting"),
         (["--out", ""], "the path of a folder"),
         (["--out", "binary"], "not a relweave checkpoint"),
-        (["--out", "binary/model"], "in its way"),
+        (["--out", "binary/model"], "Not a directory"),
         (["--out", "own"], "not a relweave checkpoint"),
     ],
 )
@@ -157,6 +157,14 @@ def test_fits_that_cannot_be_are_refused(files, capsys, monkeypatch, arguments, 
     said = refused(files, capsys, *fit_arguments(files), *out, *arguments)
 
     assert message in said
+
+
+@pytest.mark.parametrize("out", ["", "binary", "binary/model", "own", "/proc/none/model"])
+def test_a_model_that_has_no_place_is_not_trained(files, capsys, monkeypatch, out):
+    monkeypatch.chdir(files)
+    monkeypatch.setattr(rw.Recommender, "fit", lambda *_, **__: pytest.fail("trained"))
+
+    refused(files, capsys, *fit_arguments(files), "--out", out)
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_a_file_size_limit_leaves_the_old_checkpoint(model, kept):
             model.save(folder.parent / "new")
         with pytest.raises(rw.IoError, match="File too large"):
             rw.io.save_safetensors(folder.parent / "t", {"a": np.ones(5000)})
+        with pytest.raises(rw.IoError, match="File too large"):
+            model.save(folder.parent / "deep" / "new" / "model")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)

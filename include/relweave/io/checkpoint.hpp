@@ -37,7 +37,7 @@ class RELWEAVE_API CheckpointWriter {
   static void expect_place(std::filesystem::path const& directory);
 
  private:
-  void replace(std::filesystem::path const& directory) const;
+  void replace(std::filesystem::path const& place) const;
 
   SafetensorsWriter tensors_;
   std::string config_ = "{}";
