@@ -1,6 +1,7 @@
 """Side-by-side runs against peers: agreement first, then times, in one run on one machine.
 
-Usage: python bench/peers/run.py --suite cpu --json build/peers.json [--only training] [--repeats 3]
+Usage: python bench/peers/run.py --suite cpu --json build/peers.json [--repeats 3]
+       [--only training,dense_products]
 """
 
 from __future__ import annotations
@@ -12,14 +13,19 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+import dense_products
 import relweave as rw
 import training
 from comparison import Comparison
 from markdown import table
 
 SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
-    "cpu": {"training": training.compare},
+    "cpu": {"training": training.compare, "dense_products": dense_products.compare},
 }
+
+
+def seconds(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.1 else f"{value:.6f}"
 
 
 def show(comparisons: list[Comparison]) -> str:
@@ -28,8 +34,8 @@ def show(comparisons: list[Comparison]) -> str:
             f"`{c.name}`",
             c.peer,
             "yes" if c.agree else "NO",
-            f"{c.ours_s:.3f}",
-            f"{c.peer_s:.3f}",
+            seconds(c.ours_s),
+            seconds(c.peer_s),
             f"{c.ratio:.2f}",
         ]
         for c in comparisons

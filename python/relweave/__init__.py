@@ -9,7 +9,13 @@ what to compare with, `datasets.load_xwines` real data. Every stage is also a cl
 
 from . import baselines, datasets, io, loss, nn, ops, optim, plot, text
 from ._core import __version__
-from ._graph_report import DegreeSummary, GraphReport, NodeTypeReport, RelationReport
+from ._graph_report import (
+    CoInteractionReport,
+    DegreeSummary,
+    GraphReport,
+    NodeTypeReport,
+    RelationReport,
+)
 from ._schema import Schema
 from .catalog import Catalog
 from .config import GraphConfig, HGNNConfig, TwoTowerConfig
@@ -45,6 +51,7 @@ __all__ = [
     "HGNN",
     "Catalog",
     "CoInteractionGraph",
+    "CoInteractionReport",
     "Comparison",
     "ConfigError",
     "CudaError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,13 @@ def as_array(value: Any, where: str) -> Array:
     `where` is "function: argument", for messages.
     """
     if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except (TypeError, ValueError) as error:  # rows of unequal length, a class that refuses
+            raise DTypeError(
+                f"{where}: got a {type(value).__name__} that is no array ({error}), expected an "
+                "array of numbers"
+            ) from error
     try:
         device = int(value.__dlpack_device__()[0])
         if device in _HOST:
@@ -37,6 +44,13 @@ def as_array(value: Any, where: str) -> Array:
         f"{where}: got memory of DLPack device type {device}, expected that of the CPU. "
         "Copy it there first."
     )
+
+
+def as_mapping(value: Any, where: str) -> Mapping[Any, Any]:
+    """Return a mapping. Raises DTypeError for anything else."""
+    if not isinstance(value, Mapping):
+        raise DTypeError(f"{where}: got a {type(value).__name__}, expected a mapping")
+    return value
 
 
 def as_floats(value: Any, where: str, ndim: int) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._frames import Column
+from .config import number
 from .errors import ConfigError, describe
 
 MAX_CATEGORIES = 64  # of one column; rarer ones share the all-zero code
@@ -111,14 +112,21 @@ class ColumnEncoder:
     @classmethod
     def from_json(cls, entries: Sequence[Mapping[str, Any]]) -> ColumnEncoder:
         """Return the encoder that `to_json` described."""
-        return cls(
-            {
-                entry["name"]: Categorical(tuple(entry["categories"]))
-                if "categories" in entry
-                else Numeric(float(entry["mean"]), float(entry["deviation"]))
-                for entry in entries
-            }
-        )
+        codes = [(entry["name"], _from_json(entry)) for entry in entries]
+        if len(dict(codes)) != len(codes):
+            raise ConfigError(describe("ColumnEncoder", "name", "a column twice", "each once"))
+        return cls(dict(codes))
+
+
+def _from_json(entry: Mapping[str, Any]) -> Numeric | Categorical:
+    here = "ColumnEncoder"
+    names = [entry["name"], *entry.get("categories", ())]
+    if not all(isinstance(name, str) for name in names):
+        raise ConfigError(describe(here, "name, categories", repr(names), "strings"))
+    if "categories" in entry:
+        return Categorical(tuple(entry["categories"]))
+    mean = number(entry["mean"], here, "mean")
+    return Numeric(mean, number(entry["deviation"], here, "deviation", positive=True))
 
 
 def _expect_finite(name: str, column: Column, function: str) -> None:

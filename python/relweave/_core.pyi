@@ -58,7 +58,7 @@ class HgnnModel:
     def __init__(self, config: str) -> None: ...
     def fit(
         self, graph: ItemGraph, features: Floats, *, threads: int, progress: Step
-    ) -> dict[str, Any]: ...
+    ) -> tuple[dict[str, Any], BaseException | None]: ...
     def embed(self, graph: ItemGraph, features: Floats, *, threads: int) -> Floats: ...
     def embed_new(
         self,
@@ -91,10 +91,11 @@ class TwoTowerModel:
         type_offsets: Sequence[int],
         features: Floats,
         vectors: Floats,
+        cold_vectors: Floats | None,
         user_features: Floats | None,
         threads: int,
         progress: Step,
-    ) -> dict[str, Any]: ...
+    ) -> tuple[dict[str, Any], BaseException | None]: ...
     def item_vectors(
         self, *, types: Ints, features: Floats, vectors: Floats, threads: int
     ) -> Floats: ...
@@ -135,7 +136,7 @@ class Recommender:
         user_ids: Ids,
         threads: int = 0,
         progress: Step = None,
-    ) -> None: ...
+    ) -> BaseException | None: ...
     def refit_towers(
         self,
         *,
@@ -148,7 +149,7 @@ class Recommender:
         user_features: Floats | None = None,
         threads: int = 0,
         progress: Step = None,
-    ) -> None: ...
+    ) -> BaseException | None: ...
     def refit_graph(
         self,
         *,
@@ -283,6 +284,9 @@ def relation_aggregate(
     reference: bool,
     threads: int,
 ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+def linear(
+    x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, *, relu: bool, threads: int
+) -> NDArray[Any]: ...
 
 class _HeteroSage:
     def __init__(
@@ -313,6 +317,9 @@ class Optimizer:  # what the optimisers have in common; not a class of the modul
     def step_rows(
         self, table: Any, rows: Ints, gradients: Any, *, learning_rate: float, threads: int
     ) -> None: ...
+    @property
+    def moments(self) -> tuple[NDArray[Any], ...]: ...
+    def restore(self, steps: int, *moments: NDArray[Any]) -> None: ...
 
 class AdamFloat32(Optimizer):
     def __init__(
@@ -326,12 +333,24 @@ class AdamFloat64(Optimizer):
 
 class SgdFloat32(Optimizer):
     def __init__(
-        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        size: int,
+        *,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
     ) -> None: ...
 
 class SgdFloat64(Optimizer):
     def __init__(
-        self, size: int, *, momentum: float, weight_decay: float, nesterov: bool
+        self,
+        size: int,
+        *,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
     ) -> None: ...
 
 def cosine_schedule(base: float, steps: int, step: int) -> float: ...
@@ -377,6 +396,7 @@ class _Metrics:
 
 metrics: _Metrics
 
+def expect_checkpoint_place(path: str) -> None: ...
 def write_safetensors(
     path: str, tensors: list[tuple[str, str, NDArray[Any]]], metadata: dict[str, str]
 ) -> None: ...

@@ -13,8 +13,9 @@ from ._columns import ColumnEncoder
 from ._frames import Table
 from ._ids import IdIndex, expect_unique, ids_of, matrix
 from .catalog import Catalog
+from .config import whole
 from .errors import ConfigError, ShapeError, describe, near_names
-from .text import vectors_for
+from .text import PrecomputedVectors, vectors_for
 
 Floats = NDArray[np.float32]
 
@@ -72,6 +73,11 @@ class ItemFeatures:
             )
         return self._with_metadata(catalog, vectors, function)
 
+    @property
+    def width(self) -> int:
+        """Number of feature columns."""
+        return self.text_width + self.metadata.width
+
     def _with_metadata(self, catalog: Catalog, vectors: Floats, function: str) -> Floats:
         if not self.metadata.codes:
             return vectors
@@ -100,11 +106,11 @@ class ItemFeatures:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> ItemFeatures:
         """Return what `to_json` described."""
-        return cls(
-            entry["encoder_id"],
-            int(entry["text_width"]),
-            ColumnEncoder.from_json(entry["metadata"]),
-        )
+        here, encoder_id = "ItemFeatures", entry["encoder_id"]
+        if not isinstance(encoder_id, str | None):
+            raise ConfigError(describe(here, "encoder_id", repr(encoder_id), "text, or nothing"))
+        width = whole(entry["text_width"], here, "text_width")
+        return cls(encoder_id, width, ColumnEncoder.from_json(entry["metadata"]))
 
 
 def _text_vectors(catalog: Catalog, features: Any, function: str) -> tuple[Floats, str | None]:
@@ -119,7 +125,7 @@ def _text_vectors(catalog: Catalog, features: Any, function: str) -> tuple[Float
                 "rw.text.HashEncoder().",
             )
         )
-    if hasattr(features, "encode") or hasattr(features, "vectors_of"):
+    if hasattr(features, "encode") or isinstance(features, PrecomputedVectors):
         return vectors_for(features, catalog.ids, catalog.texts, function)
     given = matrix(features, function, "features", len(catalog), "item, in the catalogue's order")
     return given[catalog.rows], None
@@ -160,7 +166,7 @@ class UserFeatures:
     def rows_for(self, users: Any, ids: Any, function: str) -> tuple[Floats, int]:
         """Return features for `ids`, zeros for those the frame lacks, and how many it lacks."""
         index, features = self.read(users, function)
-        index.expect_kind(ids, function, "users", "log")
+        IdIndex(ids).expect_kind(index.ids, function, "users", "log")
         codes = index.find(ids)
         padded = np.concatenate([features, np.zeros((1, features.shape[1]), dtype=np.float32)])
         return padded[codes], int((codes < 0).sum())
@@ -172,4 +178,7 @@ class UserFeatures:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> UserFeatures:
         """Return what `to_json` described."""
-        return cls(entry["id_column"], ColumnEncoder.from_json(entry["columns"]))
+        column = entry["id_column"]
+        if not isinstance(column, str):
+            raise ConfigError(describe("UserFeatures", "id_column", repr(column), "a name"))
+        return cls(column, ColumnEncoder.from_json(entry["columns"]))

@@ -1,8 +1,9 @@
-"""CSV and Parquet files as columns, for the command line."""
+"""Paths, and CSV and Parquet files as columns for the command line."""
 
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,21 @@ from typing import Any
 import numpy as np
 
 from ._frames import Array
-from .errors import IoError, describe
+from .errors import DTypeError, IoError, describe
+
+
+def path_of(path: Any, function: str, what: str) -> str:
+    """Return a path as text that the system and messages can take."""
+    try:
+        name = os.fsdecode(path)
+        name.encode()
+    except TypeError:
+        raise DTypeError(describe(function, "path", type(path).__name__, "a path")) from None
+    except UnicodeEncodeError:
+        raise IoError(describe(function, "path", ascii(name), "a path in UTF-8")) from None
+    if not name or "\0" in name:
+        raise IoError(describe(function, "path", ascii(name), f"the path of a {what}"))
+    return name
 
 
 def read_table(path: str, function: str, as_text: Collection[str] = ()) -> Any:
@@ -32,6 +47,11 @@ def read_table(path: str, function: str, as_text: Collection[str] = ()) -> Any:
     if not rows:
         raise IoError(describe(function, path, "an empty file", "a CSV file with a header"))
     head = rows[0]
+    if len(set(head)) != len(head):
+        twice = next(name for name in head if head.count(name) > 1)
+        raise IoError(
+            describe(function, path, f"a header with {twice!r} twice", "a name for each column")
+        )
     uneven = next((n for n, row in enumerate(rows, start=1) if len(row) != len(head)), None)
     if uneven is not None:
         raise IoError(
@@ -42,6 +62,8 @@ def read_table(path: str, function: str, as_text: Collection[str] = ()) -> Any:
                 f"{len(head)} cells, as in the header",
             )
         )
+    if any(cell.endswith("\0") for row in rows for cell in row):  # NumPy would drop it
+        raise IoError(describe(function, path, "a cell that ends with a NUL", "cells of text"))
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else ((),) * len(head)
     return {
         name: _typed(np.array(cells, dtype=str), text=name in as_text)

@@ -11,6 +11,8 @@ import numpy as np
 from . import _core, _html
 from ._events import Events
 from ._ids import Codes
+from .config import whole
+from .errors import ConfigError, describe
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,15 @@ class FitReport:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """Return what `to_dict` described."""
-        return cls(**{**entry, "types_without_events": tuple(entry["types_without_events"])})
+        types = tuple(entry["types_without_events"])
+        if not all(isinstance(name, str) for name in types):
+            raise ConfigError(describe("FitReport", "types_without_events", repr(types), "names"))
+        counts = {
+            name: whole(value, "FitReport", name, lowest=0, highest=2**63 - 1)
+            for name, value in entry.items()
+            if name != "types_without_events"
+        }
+        return cls(**counts, types_without_events=types)
 
     @classmethod
     def _of_items(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,15 @@ from .stages import CoInteractionGraph, TrainingHistory
 class Fitted(Parameters):
     """What `Recommender` knows after a fit, and how it is asked for."""
 
+    _learned: ClassVar[tuple[str, ...]] = (
+        "columns_",
+        "fit_report_",
+        "history_",
+        "item_ids_",
+        "item_types_",
+        "type_names_",
+        "user_ids_",
+    )
     fit_report_: FitReport
     columns_: dict[str, Any]
 

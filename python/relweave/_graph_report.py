@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from . import _html
 from ._schema import Relation
 
@@ -151,6 +154,88 @@ class GraphReport:
         head = ["relation", "edges", "duplicates", "self loops", "in mean", "in 99 %", "in max"]
         head += ["without in", "out mean", "out max", "without out", "reciprocal"]
         return (["node type", "nodes", "isolated"], types), (head, relations)
+
+
+@dataclass(frozen=True)
+class CoInteractionReport:
+    """What became of events and pairs of items, and how the links spread over the items.
+
+    Every event is in `weak_left_out`, `repeats_merged` or `over_cap`, or makes `pairs` with the
+    user's other items. The pairs join into `links_found`, of which those `below_min_count` and
+    those `beyond_top` go; `links` remain.
+
+    Attributes
+    ----------
+    events : int
+        With the catalogue's items.
+    events_dropped : int or None
+        Left out, because the catalogue lacks their items; None for the graph of a fitted
+        `Recommender`, whose `fit_report_` tells it.
+    weak_left_out : int
+        Weak ones, where `strong_only` is set.
+    repeats_merged : int
+        The user had the item already.
+    over_cap : int
+        Beyond the user's `max_history` most recent ones.
+    users, single_item_users : int
+        With events; with those of one item, which make no pair.
+    pairs : int
+        Summed over the users.
+    links_found : int
+        Different pairs.
+    below_min_count : int
+    beyond_top : int
+        Among the `top_neighbors` of neither end.
+    links : int
+    items, isolated_items : int
+        Of the catalogue; without a link.
+    median_degree, largest_degree : int
+        Links per item.
+    """
+
+    events: int
+    events_dropped: int | None
+    weak_left_out: int
+    repeats_merged: int
+    over_cap: int
+    users: int
+    single_item_users: int
+    pairs: int
+    links_found: int
+    below_min_count: int
+    beyond_top: int
+    links: int
+    items: int
+    isolated_items: int
+    median_degree: int
+    largest_degree: int
+
+    @classmethod
+    def of(
+        cls, counts: Mapping[str, int], degrees: NDArray[np.int64], events_dropped: int | None
+    ) -> Self:
+        """Join what the core counted with the degrees of all items."""
+        return cls(
+            **counts,
+            events_dropped=events_dropped,
+            items=len(degrees),
+            isolated_items=int((degrees == 0).sum()),
+            median_degree=int(np.median(degrees)),
+            largest_degree=int(degrees.max(initial=0)),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return _html.text_pairs(self.shown())
+
+    def _repr_html_(self) -> str:
+        return _html.pairs(self.shown(), "co-interaction graph")
+
+    def shown(self) -> dict[str, Any]:
+        return {name: value for name, value in self.to_dict().items() if value is not None}
 
 
 def _percent(share: float) -> str:

@@ -7,13 +7,29 @@ from dataclasses import asdict, replace
 from typing import Any, ClassVar, Self
 
 from .config import as_config
-from .errors import ConfigError, describe, near_names
+from .errors import ConfigError, NotFittedError, describe, near_names
 
 
 class Parameters:
     """`get_params` and `set_params`; settings in groups are reached as `group__name`."""
 
     _groups: ClassVar[dict[str, Any]] = {}
+    _learned: ClassVar[tuple[str, ...]] = ()
+    """Attributes that a fit sets."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Tell a result that is not there yet from a name that never will be."""
+        if name in self._learned:
+            raise NotFittedError(
+                describe(
+                    f"{type(self).__name__}.{name}",
+                    "model",
+                    "one that is not fitted",
+                    "a fitted model",
+                    "Call fit first.",
+                )
+            )
+        return object.__getattribute__(self, name)  # raises, for properties what they raised
 
     @classmethod
     def _names(cls) -> list[str]:
@@ -34,13 +50,14 @@ class Parameters:
             group, _, key = name.partition("__")
             known = self.get_params()
             if name not in known:
+                choices = [n for n in known if key and n.startswith(f"{group}__")] or self._names()
                 raise ConfigError(
                     describe(
                         f"{type(self).__name__}.set_params",
                         name,
                         "an unknown setting",
-                        f"one of {', '.join(self._names())}",
-                        near_names(name, known),
+                        f"one of {', '.join(choices)}",
+                        near_names(name, known, cutoff=0.7),
                     )
                 )
             if key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from ._core import Schema as CoreSchema
 from .errors import GraphError
@@ -58,6 +58,10 @@ class Schema:
             ("_core", core),
         ):
             object.__setattr__(self, attribute, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the names."""
+        return type(self), (self.node_types, self.relations)
 
     @classmethod
     def _of(cls, core: CoreSchema) -> Self:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import errno
 import html
 import io
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -68,19 +69,30 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside its place and rename it: no reader sees half of it."""
+    """Let `write` fill a file, whole or not at all."""
+    write_files({path: write})
+
+
+def write_files(parts: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
+    """Let functions fill files beside their places and rename them when all are whole."""
+    path = next(iter(parts))
+    temporary: dict[Path, str] = {}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
+        for path, write in parts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            handle, temporary[path] = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
             with os.fdopen(handle, "wb") as stream:
                 write(stream)
-            os.chmod(temporary, 0o644)  # mkstemp makes it private
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            os.chmod(temporary[path], 0o644)  # mkstemp makes it private
+        for path in parts:
+            os.replace(temporary[path], path)
+            del temporary[path]
     except OSError as error:
         raise IoError(
             describe("write", str(path), str(error), "a place that can be written")
         ) from error
+    finally:
+        for name in temporary.values():
+            os.unlink(name)

@@ -19,7 +19,8 @@ from ._frames import Array
 from ._ids import Codes, IdIndex, as_ids, external
 from ._times import DAY
 from .catalog import Catalog
-from .errors import ConfigError, NotFittedError, describe
+from .config import flag, number, whole
+from .errors import ConfigError, DTypeError, NotFittedError, describe
 from .log import InteractionLog
 
 __all__ = ["EASE", "Baseline", "ItemKNN", "Popularity", "TextKNN", "Trend", "VectorKNN"]
@@ -47,6 +48,17 @@ class Baseline:
     def fit(self, train: InteractionLog, catalog: Catalog, features: Any = None) -> Self:
         """Learn from a log; `features` as in `Recommender.fit`, where the baseline reads them."""
         here = f"{type(self).__name__}.fit"
+        if not isinstance(catalog, Catalog):
+            raise DTypeError(describe(here, "catalog", type(catalog).__name__, "a Catalog"))
+        before = dict(self.__dict__)
+        try:
+            self._fit(train, catalog, features, here)
+        except BaseException:  # half fitted is not fitted
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit(self, train: InteractionLog, catalog: Catalog, features: Any, here: str) -> None:
         self._events = Events.of(train, catalog.index, here).sorted()
         self.item_ids_, self.item_types_ = catalog.ids, catalog.types
         self.type_names_, self.user_ids_ = catalog.type_names, train.users
@@ -54,7 +66,6 @@ class Baseline:
         self._users = IdIndex(train.users)
         self._end = int(train.times.max()) + 1
         self._learn(catalog, features, here)
-        return self
 
     def _learn(self, catalog: Catalog, features: Any, here: str) -> None:
         raise NotImplementedError
@@ -71,7 +82,7 @@ class Baseline:
         """Return scores of all items, (n_users, n_items); unknown users have no history."""
         here = f"{type(self).__name__}.score_users"
         self._expect_fitted(here)
-        codes = self._users.find(as_ids(user_ids, here, "user_ids"))
+        codes = self._codes(user_ids, here)
         weights = self._weights()
         parts = [
             self._scores(self._dense(block, weights))
@@ -83,8 +94,10 @@ class Baseline:
         self, user_ids: Any, k: int = 10, *, exclude_seen: bool = True
     ) -> tuple[Array, Floats]:
         """Return ids and scores of the k best items, (n_users, k), as `Recommender.recommend`."""
+        here = f"{type(self).__name__}.recommend"
+        k = whole(k, here, "k")
         scores = self.score_users(user_ids)
-        if exclude_seen:
+        if flag(exclude_seen, here, "exclude_seen"):
             offsets, items = self.seen(user_ids)
             rows = np.repeat(np.arange(len(scores)), np.diff(offsets))
             scores[rows, items] = -np.inf
@@ -100,18 +113,26 @@ class Baseline:
         """Return what users touched in training: offsets (n + 1), and positions in `item_ids_`."""
         here = f"{type(self).__name__}.seen"
         self._expect_fitted(here)
-        codes = self._users.find(as_ids(user_ids, here, "user_ids"))
+        codes = self._codes(user_ids, here)
         offsets, places = take_rows(self._offsets, codes)
         return offsets, self._events.item[places]
 
     def item_counts(self) -> NDArray[np.int64]:
         """Return the number of training events of every item."""
+        self._expect_fitted(f"{type(self).__name__}.item_counts")
         return np.bincount(self._events.item, minlength=len(self.item_ids_))
+
+    def _codes(self, user_ids: Any, here: str) -> Codes:
+        names = as_ids(user_ids, here, "user_ids")
+        self._users.expect_kind(names, here, "user_ids", "model")
+        return self._users.find(names)
 
     def _expect_fitted(self, here: str) -> None:
         if not hasattr(self, "_users"):
             raise NotFittedError(
-                describe(here, "model", "one that is not fitted", "a fitted model")
+                describe(
+                    here, "model", "one that is not fitted", "a fitted model", "Call fit first."
+                )
             )
 
     def _dense(self, users: Codes, weights: Floats) -> Floats:
@@ -158,7 +179,8 @@ class Popularity(Baseline):
     def _learn(self, catalog: Catalog, features: Any, here: str) -> None:
         counted = self._events.strong > 0
         if self.days is not None:
-            counted &= self._events.time >= self._end - self.days * DAY
+            days = number(self.days, here, "days", positive=True)
+            counted &= self._events.time >= self._end - days * DAY
         items = self._events.item[counted]
         self._counts = np.bincount(items, minlength=len(catalog)).astype(np.float32)
 
@@ -179,6 +201,7 @@ class VectorKNN(Baseline):
         self.weak_weight = weak_weight
 
     def _learn(self, catalog: Catalog, features: Any, here: str) -> None:
+        number(self.weak_weight, here, "weak_weight")
         _, self._vectors = ItemFeatures.learn(catalog, features, here)
 
     def _weights(self) -> Floats:
@@ -220,13 +243,14 @@ class ItemKNN(Baseline):
             raise ConfigError(
                 describe(here, "weighting", repr(self.weighting), "'cosine' or 'bm25'")
             )
-        weights = self._signal_weights(self.weak_weight)
+        neighbors = whole(self.neighbors, here, "neighbors")
+        weights = self._signal_weights(number(self.weak_weight, here, "weak_weight"))
         weights = self._bm25(weights) if self.weighting == "bm25" else self._unit(weights)
         similar = np.zeros((len(catalog), len(catalog)), dtype=np.float32)
         for block in self._blocks(weights):
             similar += block.T @ block
-        if self.neighbors < len(catalog):
-            weakest = np.argsort(-similar, axis=1, kind="stable")[:, self.neighbors :]
+        if neighbors < len(catalog):
+            weakest = np.argsort(-similar, axis=1, kind="stable")[:, neighbors:]
             np.put_along_axis(similar, weakest, 0, axis=1)
         np.fill_diagonal(similar, 0)
         self._similar = similar
@@ -274,9 +298,13 @@ class EASE(Baseline):
 
     def _learn(self, catalog: Catalog, features: Any, here: str) -> None:
         gram = np.zeros((len(catalog), len(catalog)))
-        for block in self._blocks(self._signal_weights(self.weak_weight)):
+        if self.half_life_days is not None:
+            number(self.half_life_days, here, "half_life_days", positive=True)
+        weights = self._signal_weights(number(self.weak_weight, here, "weak_weight"))
+        for block in self._blocks(weights):
             gram += block.T @ block
-        gram[np.diag_indices_from(gram)] += self.regularization
+        ridge = number(self.regularization, here, "regularization", positive=True)
+        gram[np.diag_indices_from(gram)] += ridge
         inverse = np.linalg.inv(gram)
         coefficients = -inverse / np.diag(inverse)
         np.fill_diagonal(coefficients, 0)
@@ -314,12 +342,15 @@ class Trend(Baseline):
         return super().fit(train, catalog, features)
 
     def _learn(self, catalog: Catalog, features: Any, here: str) -> None:
-        recent = (self._events.time >= self._end - self.days * DAY) & (self._events.strong > 0)
+        number(self.beta, here, "beta")
+        start = self._end - number(self.days, here, "days", positive=True) * DAY
+        recent = (self._events.time >= start) & (self._events.strong > 0)
         count = np.log1p(np.bincount(self._events.item[recent], minlength=len(catalog)))
         self._trend = ((count - count.mean()) / max(count.std(), 1e-9)).astype(np.float32)
 
     def score_users(self, user_ids: Any) -> Floats:
         """Return scores of all items, (n_users, n_items)."""
+        self._expect_fitted("Trend.score_users")
         scores = self._base.score_users(user_ids)
         mean, deviation = scores.mean(axis=1, keepdims=True), scores.std(axis=1, keepdims=True)
         standard = np.where(deviation > 0, (scores - mean) / np.maximum(deviation, 1e-9), 0)

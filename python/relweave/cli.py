@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from . import quickstart, stages
-from ._files import read_table, read_vectors
-from ._summary import write_bytes, write_text
+from . import _core, quickstart, stages
+from ._files import path_of, read_table, read_vectors
+from ._summary import write_files, write_text
 from .catalog import Catalog
-from .errors import ConfigError, Error, describe
+from .errors import ConfigError, Error, describe, near_names
 from .evaluation import evaluate
 from .log import InteractionLog
 from .recommender import Recommender
@@ -29,14 +30,20 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 after printing an error, or 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        flags = re.findall("--[a-z-]+", options.parser.format_usage())
+        hint = near_names(unknown[0].split("=")[0], flags, cutoff=0.7)
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}. {hint}".rstrip(". "))
     try:
         options.run(options)
-    except (Error, ImportError) as error:
-        print(f"relweave {options.command}: error: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Error, ImportError, OSError, UnicodeEncodeError, MemoryError) as error:
+        text = " ".join(str(error).split()) or "out of memory"
+        print(f"relweave {options.command}: error: {text}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print(f"relweave {options.command}: interrupted", file=sys.stderr)
         return 130
@@ -47,27 +54,35 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="relweave", description="From logs and texts to recommendations."
     )
+    parser.add_argument("--version", action="version", version=f"relweave {_core.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, parser=sub)
         return sub
 
     sub = command("quickstart", _quickstart, "run the whole pipeline on real data, in a minute")
-    sub.add_argument("--out", default="relweave-quickstart", help="folder for what it writes")
+    sub.add_argument(
+        "--out",
+        default="relweave-quickstart",
+        metavar="FOLDER",
+        help="for what it writes; default: %(default)s",
+    )
     _add_training(sub)
 
     sub = command("fit", _fit, "train a model from files and save it")
-    sub.add_argument("--interactions", required=True, help="CSV or Parquet, one row per event")
-    sub.add_argument("--items", required=True, help="CSV or Parquet, one row per item")
-    sub.add_argument("--users", help="CSV or Parquet with columns about users")
+    _add_file(sub, "--interactions", "CSV or Parquet, one row per event", required=True)
+    _add_file(sub, "--items", "CSV or Parquet, one row per item", required=True)
+    _add_file(sub, "--users", "CSV or Parquet with columns about users")
     _add_log_columns(sub, required=True)
-    _add_item_columns(sub)
+    _add_item_columns(sub, "the log")
     _add_features(sub)
-    sub.add_argument("--out", required=True, help="folder for the model")
+    sub.add_argument("--out", required=True, metavar="FOLDER", help="for the model")
     _add_training(sub)
-    sub.add_argument("--device", default="cpu", choices=["cpu", "auto", "cuda"])
+    sub.add_argument(
+        "--device", default="cpu", choices=["cpu", "auto", "cuda"], help="default: %(default)s"
+    )
     sub.add_argument("--no-hgnn", action="store_true", help="two towers on the features alone")
     sub.add_argument(
         "--set",
@@ -78,59 +93,86 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     sub = command("evaluate", _evaluate, "measure a model on a test log")
-    sub.add_argument("--model", required=True)
-    sub.add_argument("--test", required=True, help="CSV or Parquet, one row per event")
+    _add_model(sub)
+    _add_file(sub, "--test", "CSV or Parquet, one row per event", required=True)
     _add_log_columns(sub, required=False)
-    sub.add_argument("--k", type=int, default=10)
-    sub.add_argument("--json", help="file for the report")
+    sub.add_argument("--k", type=int, default=10, help="length of the lists; default: %(default)s")
+    _add_file(sub, "--json", "where to write the report too")
 
     sub = command("recommend", _recommend, "recommend items to users, as CSV")
-    sub.add_argument("--model", required=True)
+    _add_model(sub)
     sub.add_argument("--users", nargs="+", metavar="ID", help="default: every user of the training")
-    sub.add_argument("--k", type=int, default=10)
+    sub.add_argument("--k", type=int, default=10, help="items per user; default: %(default)s")
     sub.add_argument("--types", nargs="+", metavar="TYPE", help="only items of these types")
-    sub.add_argument("--include-seen", action="store_true")
-    sub.add_argument("--out", help="CSV file; default: the standard output")
+    sub.add_argument("--include-seen", action="store_true", help="items of the history too")
+    _add_file(sub, "--out", "CSV; default: the standard output")
 
     sub = command("embed", _embed, "vectors of items, known or new, as .npy")
-    sub.add_argument("--model", required=True)
-    sub.add_argument("--items", help="CSV or Parquet of new items; default: the model's own")
-    _add_item_columns(sub)
+    _add_model(sub)
+    _add_file(sub, "--items", "CSV or Parquet of new items; default: the model's own")
+    _add_item_columns(sub, "training")
     _add_features(sub)
-    sub.add_argument("--space", choices=["towers", "hgnn"], default="towers")
-    sub.add_argument("--out", required=True, help=".npy file; ids go beside it as .ids.csv")
+    sub.add_argument(
+        "--space",
+        choices=["towers", "hgnn"],
+        default="towers",
+        help="towers: beside the users' vectors; hgnn: items alone; default: %(default)s",
+    )
+    _add_file(sub, "--out", ".npy; ids go beside it as .ids.csv", required=True)
 
     command("show-config", _show_config, "print version, processor features, default settings")
     return parser
 
 
+def _add_file(
+    parser: argparse.ArgumentParser, flag: str, text: str, *, required: bool = False
+) -> None:
+    parser.add_argument(flag, required=required, metavar="FILE", help=text)
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="what fit wrote")
+
+
+def _add_column(
+    parser: argparse.ArgumentParser, flag: str, text: str, *, required: bool = False
+) -> None:
+    parser.add_argument(flag, required=required, metavar="COLUMN", help=text)
+
+
 def _add_log_columns(parser: argparse.ArgumentParser, *, required: bool) -> None:
     note = "" if required else "; default: as in training"
-    parser.add_argument("--user", required=required, help=f"column of user ids{note}")
-    parser.add_argument("--item", required=required, help=f"column of item ids{note}")
-    parser.add_argument("--time", help=f"column of times{note}")
-    parser.add_argument("--signal", help=f"column of 'strong' and 'weak'{note}")
+    _add_column(parser, "--user", f"of user ids{note}", required=required)
+    _add_column(parser, "--item", f"of item ids{note}", required=required)
+    _add_column(parser, "--time", f"of times{note}")
+    _add_column(parser, "--signal", f"of 'strong' and 'weak'{note}")
 
 
-def _add_item_columns(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--id", help="column of item ids in --items; default: as in the log")
-    parser.add_argument("--type", help="column of item types")
-    parser.add_argument("--text", action="append", default=[], help="column to read; repeatable")
-    parser.add_argument("--metadata", action="append", default=[], help="column; repeatable")
+def _add_item_columns(parser: argparse.ArgumentParser, where: str) -> None:
+    _add_column(parser, "--id", f"of item ids in --items; default: as in {where}")
+    _add_column(parser, "--type", "of item types")
+    for flag, text in (
+        ("--text", "to read as text; repeatable"),
+        ("--metadata", "of numbers or categories; repeatable"),
+    ):
+        parser.add_argument(flag, action="append", default=[], metavar="COLUMN", help=text)
 
 
 def _add_features(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--vectors", help=".npy file, one row per item, in their order")
+    _add_file(parser, "--vectors", ".npy, one row per item, in their order")
     parser.add_argument(
         "--encoder",
+        metavar="NAME",
         help="instead of vectors: 'minilm', 'hash', or a sentence-transformers model",
     )
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--no-progress", action="store_true")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--threads", type=int, help="default: $RELWEAVE_NUM_THREADS or all processors"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="no progress bars")
 
 
 def _quickstart(options: argparse.Namespace) -> None:
@@ -141,6 +183,8 @@ def _quickstart(options: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace) -> None:
     here = "fit"
+    _core.expect_checkpoint_place(path_of(options.out, here, "folder"))
+    features = _features(options, here)
     columns = {
         "user": options.user,
         "item": options.item,
@@ -169,7 +213,7 @@ def _fit(options: argparse.Namespace) -> None:
         use_hgnn=not options.no_hgnn,
     )
     model.set_params(**dict(_setting(text) for text in options.set))
-    model.fit(log, catalog, _features(options, here), users, progress=not options.no_progress)
+    model.fit(log, catalog, features, users, progress=not options.no_progress)
     model.save(options.out)
     print(model.fit_report_)
     print(f"model in {options.out}")
@@ -209,6 +253,10 @@ def _embed(options: argparse.Namespace) -> None:
     here = "embed"
     model = Recommender.load(options.model)
     if options.items is None:
+        for flag in ("vectors", "encoder"):
+            if getattr(options, flag):
+                got, expected = f"--{flag} without --items", "both, or neither"
+                raise ConfigError(describe(here, f"--{flag}", got, expected))
         vectors = model.item_vectors_ if options.space == "towers" else model.general_vectors_
         ids = model.item_ids_[: len(vectors)]
     else:
@@ -227,11 +275,16 @@ def _embed(options: argparse.Namespace) -> None:
         vectors = model.embed_items(new, _features(options, here), space=options.space)
         ids = np.empty_like(new.ids)
         ids[new.rows] = new.ids
-    write_bytes(Path(options.out), lambda stream: np.save(stream, vectors))
-    _write_csv(
-        str(Path(options.out).with_suffix(".ids.csv")), ("id",), [(x,) for x in ids.tolist()]
+    ids_file = Path(options.out).with_suffix(".ids.csv")
+    names = io.BytesIO(_csv(("id",), [(x,) for x in ids.tolist()]).encode())
+    write_files(
+        {
+            ids_file: lambda stream: stream.write(names.read()),
+            Path(options.out): lambda stream: np.save(stream, vectors),
+        }
     )
-    print(f"{vectors.shape[0]} vectors of {vectors.shape[1]} numbers in {options.out}")
+    rows, width = vectors.shape
+    print(f"{rows:,} vectors of {width} numbers in {options.out}, their ids in {ids_file}")
 
 
 def _show_config(options: argparse.Namespace) -> None:
@@ -239,17 +292,22 @@ def _show_config(options: argparse.Namespace) -> None:
 
 
 def _features(options: argparse.Namespace, here: str) -> Any:
-    """Return what the flags name: an array, an encoder, or None."""
-    if options.vectors and options.encoder:
-        raise ConfigError(describe(here, "--vectors, --encoder", "both", "one of them"))
+    """Return what the flags name: an array or an encoder."""
+    if bool(options.vectors) == bool(options.encoder):
+        got = "both" if options.vectors else "neither"
+        remedy = (
+            "" if options.vectors else "--encoder hash needs no download, but knows no meanings."
+        )
+        raise ConfigError(describe(here, "--vectors, --encoder", got, "one of them", remedy))
     if options.vectors:
         return read_vectors(options.vectors, here)
     if options.encoder == "hash":
         return HashEncoder()
-    if options.encoder:
-        name = None if options.encoder == "minilm" else options.encoder
-        return CachedEncoder(SentenceTransformerEncoder(name))
-    return None
+    hint = near_names(options.encoder, ["minilm", "hash"], cutoff=0.7)
+    if options.encoder != "minilm" and hint:
+        raise ConfigError(describe(here, "--encoder", repr(options.encoder), "a model", hint))
+    name = None if options.encoder == "minilm" else options.encoder
+    return CachedEncoder(SentenceTransformerEncoder(name))
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -303,6 +361,10 @@ def _write_csv(path: str | None, head: Sequence[str], rows: Sequence[Sequence[An
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([head, *rows])
         return
+    write_text(Path(path), _csv(head, rows))
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([head, *rows])
-    write_text(Path(path), text.getvalue())
+    return text.getvalue()

@@ -132,6 +132,9 @@ class TwoTowerConfig:
         Weight of weak signals in the history; strong ones weigh 1.
     hidden_history : float
         Share of examples whose history is hidden, which teaches the answer to cold users.
+    cold_items : float
+        Share of the items of a step that are shown as new ones, with the HGNN vectors they would
+        have without links: teaches the answer for items that nobody has touched.
     trend : float
         Weight of the recent-popularity prior that serving adds; 0 for none.
     trend_seconds : int
@@ -151,9 +154,12 @@ class TwoTowerConfig:
     window_seconds: int = _TOWERS["window_seconds"]
     weak_weight: float = _TOWERS["weak_weight"]
     hidden_history: float = _TOWERS["hidden_history"]
+    cold_items: float = _TOWERS["cold_items"]
     trend: float = _TOWERS["trend"]
     trend_seconds: int = _TOWERS["trend_seconds"]
 
+
+_LARGEST = np.finfo(np.float64).max
 
 Config = TypeVar("Config", GraphConfig, HGNNConfig, TwoTowerConfig)
 
@@ -274,6 +280,16 @@ def whole(
             describe(function, argument, repr(value), f"a whole number from {lowest} to {highest}")
         )
     return int(value)
+
+
+def number(value: Any, function: str, argument: str, *, positive: bool = False) -> float:
+    """Return a finite number."""
+    is_number = isinstance(value, int | float | np.integer | np.floating)
+    finite = is_number and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+    if not finite or (positive and value <= 0):
+        expected = f"a finite number{' above 0' if positive else ''}"
+        raise ConfigError(describe(function, argument, repr(value), expected))
+    return float(value)
 
 
 def flag(value: Any, function: str, argument: str) -> bool:

@@ -81,7 +81,7 @@ def describe(function: str, argument: str, got: str, expected: str, remedy: str 
     return f"{message}. {remedy}" if remedy else message
 
 
-def near_names(name: str, known: Iterable[str]) -> str:
+def near_names(name: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """Return "Did you mean ...?" for a misspelt name, or nothing.
 
     Examples
@@ -89,5 +89,5 @@ def near_names(name: str, known: Iterable[str]) -> str:
     >>> near_names("usr", ["user", "item"])
     "Did you mean 'user'?"
     """
-    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=cutoff)
     return f"Did you mean {' or '.join(map(repr, close))}?" if close else ""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _core, _html
-from ._arrays import as_array, as_indices
+from ._arrays import as_array, as_indices, as_mapping
 from ._graph_report import GraphReport
 from ._schema import Relation as Relation
 from ._schema import Schema
 from .config import thread_count, whole
-from .errors import GraphError
+from .errors import DTypeError, GraphError
 
 Nodes = npt.NDArray[np.int32]
 
@@ -69,27 +69,31 @@ class HeteroGraph:
         *,
         threads: int | None = None,
     ) -> None:
+        as_mapping(edges, "HeteroGraph: edges")
+        counts = as_mapping(node_counts, "HeteroGraph: node_counts")
+        self.node_counts = {name: _node_count(name, count) for name, count in counts.items()}
         self.schema = Schema(tuple(node_counts), tuple(edges))
         arrays = []
         for relation, columns in edges.items():
-            if len(columns) not in (2, 3):
-                raise GraphError(
-                    f"HeteroGraph: edges[{relation!r}]: got {len(columns)} arrays, expected "
-                    "(source, destination) or (source, destination, weight)"
-                )
+            where = f"HeteroGraph: edges[{relation!r}]"
+            _expect_columns(columns, where)
             source, destination = (_node_ids(c, relation) for c in columns[:2])
             weight = None
             if len(columns) == 3:
-                given = as_array(columns[2], f"HeteroGraph: edges[{relation!r}]")
-                weight = np.ascontiguousarray(given, np.float32)
+                weight = _weights(columns[2], f"{where}: weight")
             arrays.append((source, destination, weight))
-        self.node_counts = {name: int(count) for name, count in node_counts.items()}
         self._core = _core.HeteroGraph(
             schema=self.schema._core,
             node_counts=list(self.node_counts.values()),
             edges=arrays,
             threads=thread_count(threads, "HeteroGraph"),
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the edges."""
+        edges = {r: (*self.edges(r), self.weights(r)) for r in self.relations}
+        given = {r: e if e[2] is not None else e[:2] for r, e in edges.items()}
+        return type(self), (self.node_counts, given)
 
     @classmethod
     def _of(cls, core: _core.HeteroGraph) -> Self:
@@ -232,6 +236,41 @@ class HeteroGraph:
         types = _html.table(["node type", "nodes"], self._sizes())
         edges = [(" ".join(r), self.edge_count(r)) for r in self.relations]
         return types + _html.table(["relation", "edges"], edges)
+
+
+def expect_graph(value: Any, where: str) -> HeteroGraph:
+    """Return a graph. Raises DTypeError for anything else."""
+    if not isinstance(value, HeteroGraph):
+        raise DTypeError(f"{where}: got {type(value).__name__}, expected a HeteroGraph")
+    return value
+
+
+def _expect_columns(columns: Any, where: str) -> None:
+    sized = isinstance(columns, Sized)
+    if not sized or len(columns) not in (2, 3):
+        got = f"{len(columns)} arrays" if sized else f"a {type(columns).__name__}"
+        raise GraphError(
+            f"{where}: got {got}, expected (source, destination) or (source, destination, weight)"
+        )
+
+
+def _node_count(node_type: str, count: Any) -> int:
+    if not isinstance(count, int | np.integer) or isinstance(count, bool):
+        raise GraphError(
+            f"HeteroGraph: node_counts: got {count!r} nodes of type {node_type}, expected a whole "
+            "number"
+        )
+    return int(count)
+
+
+def _weights(values: Any, where: str) -> npt.NDArray[np.float32]:
+    array = as_array(values, where)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "fiub"):
+        raise GraphError(
+            f"{where}: got shape {array.shape} of {array.dtype}, expected one-dimensional numbers"
+        )
+    with np.errstate(over="ignore"):  # the core refuses what float32 cannot hold
+        return np.ascontiguousarray(array, np.float32)
 
 
 def _node_ids(values: Any, relation: Relation) -> Nodes:

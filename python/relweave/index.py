@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import as_matrix
-from .config import thread_count
+from ._arrays import Array, as_matrix
+from .config import thread_count, whole
 
 
 class ExactIndex:
@@ -31,7 +31,7 @@ class ExactIndex:
 
     def __init__(self, vectors: Any) -> None:
         matrix = as_matrix(vectors, "ExactIndex: vectors")
-        self._core = _core.ExactIndex(np.ascontiguousarray(matrix, np.float32))
+        self._core = _core.ExactIndex(_float32(matrix))
 
     def __len__(self) -> int:
         return int(self._core.size)
@@ -53,8 +53,14 @@ class ExactIndex:
         and -infinity. Raises ShapeError for another dimension and ConfigError for k below 1 or
         queries that are not finite.
         """
-        matrix = np.ascontiguousarray(as_matrix(queries, "ExactIndex: queries"), np.float32)
+        here = "ExactIndex.search"
+        matrix = _float32(as_matrix(queries, f"{here}: queries"))
         ids, scores = self._core.search(
-            matrix, k=int(k), threads=thread_count(threads, "ExactIndex.search")
+            matrix, k=whole(k, here, "k"), threads=thread_count(threads, here)
         )
         return ids, scores
+
+
+def _float32(matrix: Array) -> npt.NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # the core refuses what float32 cannot hold
+        return np.ascontiguousarray(matrix, np.float32)

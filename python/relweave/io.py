@@ -10,7 +10,8 @@ import numpy as np
 
 from . import _core
 from ._arrays import Array, as_array
-from .errors import ConfigError, DTypeError
+from ._files import path_of
+from .errors import ConfigError, DTypeError, describe
 
 __all__ = ["Safetensors", "load_safetensors", "save_safetensors"]
 
@@ -84,6 +85,9 @@ def save_safetensors(
            [0., 1.]]), {'made by': 'hand'})
     """
     where = "save_safetensors"
+    for argument, given in (("tensors", tensors), ("metadata", metadata or {})):
+        if not isinstance(given, Mapping):
+            raise DTypeError(describe(where, argument, type(given).__name__, "a mapping"))
     rows = []
     for name, value in tensors.items():
         label = f"{where}: tensors[{_text(name, where)!r}]"
@@ -95,7 +99,7 @@ def save_safetensors(
             )
         rows.append((name, code, np.asarray(array, dtype=_DTYPES[code], order="C")))
     texts = {_text(k, where): _text(v, where) for k, v in (metadata or {}).items()}
-    _core.write_safetensors(os.fspath(path), rows, texts)
+    _core.write_safetensors(path_of(path, where, "file"), rows, texts)
 
 
 def load_safetensors(path: str | os.PathLike[str]) -> Safetensors:
@@ -118,7 +122,7 @@ def load_safetensors(path: str | os.PathLike[str]) -> Safetensors:
         beyond the file, gaps or overlaps, a shape of another size than its data, a name given
         twice, an element type that is not supported. The message names the file and the defect.
     """
-    tensors, metadata = _core.read_safetensors(os.fspath(path))
+    tensors, metadata = _core.read_safetensors(path_of(path, "load_safetensors", "file"))
     arrays = {name: _decode(code, shape, data) for name, code, shape, data in tensors}
     return Safetensors(arrays, metadata)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from . import _core
 from ._arrays import Array, as_indices, as_matrix, as_vector, expect_like
-from .config import thread_count
+from .config import number, thread_count
 
 __all__ = ["PairwiseLoss", "ScoreLoss", "bpr", "dot_product", "margin", "sampled_softmax"]
 
@@ -81,7 +81,9 @@ def margin(
     """
     arrays = _pairwise("margin", positive, negative)
     count = thread_count(threads, "margin")
-    return PairwiseLoss(*_core.loss.margin(*arrays, margin=float(margin), threads=count))
+    return PairwiseLoss(
+        *_core.loss.margin(*arrays, margin=number(margin, "margin", "margin"), threads=count)
+    )
 
 
 def bpr(positive: Any, negative: Any, *, threads: int | None = None) -> PairwiseLoss:
@@ -184,8 +186,8 @@ def sampled_softmax(
         row_weights=(
             None if row_weights is None else _like(row_weights, f"{where}: row_weights", rows, s)
         ),
-        temperature=float(temperature),
-        correction=float(correction),
+        temperature=number(temperature, where, "temperature"),
+        correction=number(correction, where, "correction"),
         threads=thread_count(threads, where),
     )
     return ScoreLoss(value, grad)

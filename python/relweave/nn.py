@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import Array, as_array, as_matrix
+from ._arrays import Array, as_array, as_mapping, as_matrix
 from ._schema import Schema
-from .config import thread_count
+from .config import flag, seed_of, thread_count, whole
 from .errors import ConfigError, DTypeError, ShapeError
-from .graph import HeteroGraph
+from .graph import HeteroGraph, expect_graph
+
+_WIDEST = 2**20  # features of a layer: products of two stay far inside 64 bits
 
 
 class HeteroSAGE:
@@ -79,32 +81,34 @@ class HeteroSAGE:
         seed: int = 0,
         threads: int | None = None,
     ) -> None:
+        here = "HeteroSAGE"
         names = schema.schema if isinstance(schema, HeteroGraph) else schema
         if not isinstance(names, Schema):
             raise ConfigError(f"HeteroSAGE: schema: got {schema!r}, expected a Schema")
         self.schema: Schema = names
         self.node_types = self.schema.node_types
-        if set(in_features) != set(self.node_types):
+        if set(as_mapping(in_features, f"{here}: in_features")) != set(self.node_types):
             raise ConfigError(
-                f"HeteroSAGE: in_features: got types {sorted(in_features)}, expected "
+                f"HeteroSAGE: in_features: got types {list(in_features)}, expected "
                 f"{sorted(self.node_types)}"
             )
         if reduce not in ("max", "mean", "sum"):
             raise ConfigError(f"HeteroSAGE: reduce: got {reduce!r}, expected max, mean or sum")
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise DTypeError(f"HeteroSAGE: dtype: got {self.dtype}, expected float32 or float64")
-        self.threads = thread_count(threads, "HeteroSAGE")
-        sizes = [hidden] * layers if isinstance(hidden, int) else list(hidden)
+        self.dtype = _float_type(dtype)
+        self.threads = thread_count(threads, here)
+        sizes = _sizes(hidden, whole(layers, here, "layers"))
         make = _core.HeteroSageFloat32 if self.dtype == np.float32 else _core.HeteroSageFloat64
         self._core = make(
             self.schema._core,
-            in_features=[int(in_features[t]) for t in self.node_types],
-            out_features=[int(s) for s in sizes],
+            in_features=[
+                whole(in_features[t], here, f"in_features[{t!r}]", highest=_WIDEST)
+                for t in self.node_types
+            ],
+            out_features=sizes,
             reduce=reduce,
-            l2_normalize=l2_normalize,
-            share_directions=share_directions,
-            seed=seed,
+            l2_normalize=flag(l2_normalize, here, "l2_normalize"),
+            share_directions=flag(share_directions, here, "share_directions"),
+            seed=seed_of(seed, here),
         )
 
     def parameters(self) -> dict[str, Array]:
@@ -118,9 +122,9 @@ class HeteroSAGE:
     def load_parameters(self, values: Mapping[str, Any]) -> None:
         """Copy weights in. A mismatch raises ConfigError, ShapeError or DTypeError."""
         own = self.parameters()
-        if set(values) != set(own):
+        if set(as_mapping(values, "HeteroSAGE.load_parameters: values")) != set(own):
             raise ConfigError(
-                f"HeteroSAGE.load_parameters: got {sorted(values)}, expected {sorted(own)}"
+                f"HeteroSAGE.load_parameters: values: got {list(values)}, expected {list(own)}"
             )
         arrays = {
             name: as_array(value, f"HeteroSAGE.load_parameters: {name}")
@@ -142,6 +146,7 @@ class HeteroSAGE:
 
     def __call__(self, graph: HeteroGraph, features: Mapping[str, Any]) -> dict[str, Array]:
         """Compute all nodes' vectors by type, (n, hidden), from (n, in_features) by type."""
+        expect_graph(graph, "HeteroSAGE: graph")
         inputs = self._matrices(features, "features")
         return dict(
             zip(
@@ -159,9 +164,9 @@ class HeteroSAGE:
         )
 
     def _matrices(self, values: Mapping[str, Any], argument: str) -> list[Array]:
-        if set(values) != set(self.node_types):
+        if set(as_mapping(values, f"HeteroSAGE: {argument}")) != set(self.node_types):
             raise ConfigError(
-                f"HeteroSAGE: {argument}: got types {sorted(values)}, expected "
+                f"HeteroSAGE: {argument}: got types {list(values)}, expected "
                 f"{sorted(self.node_types)}"
             )
         result = []
@@ -173,3 +178,22 @@ class HeteroSAGE:
                 )
             result.append(matrix)
         return result
+
+
+def _sizes(hidden: Any, layers: int) -> list[int]:
+    """Return the output features of every layer from one number or one per layer."""
+    listed = isinstance(hidden, Sequence | np.ndarray) and not isinstance(hidden, str)
+    sizes = list(hidden) if listed else [hidden] * layers
+    return [whole(size, "HeteroSAGE", "hidden", highest=_WIDEST) for size in sizes]
+
+
+def _float_type(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    try:
+        kind = np.dtype(dtype)
+    except TypeError as error:
+        raise DTypeError(
+            f"HeteroSAGE: dtype: got {dtype!r}, expected float32 or float64"
+        ) from error
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise DTypeError(f"HeteroSAGE: dtype: got {kind}, expected float32 or float64")
+    return kind

@@ -9,10 +9,67 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import Array, as_matrix
-from .config import thread_count
+from ._arrays import Array, as_mapping, as_matrix, as_vector, expect_like
+from .config import flag, thread_count
 from .errors import ConfigError, ShapeError
-from .graph import HeteroGraph, Relation
+from .graph import HeteroGraph, Relation, expect_graph
+
+__all__ = ["linear", "relation_aggregate"]
+
+
+def linear(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    *,
+    activation: Literal["relu", "identity"] = "identity",
+    threads: int | None = None,
+) -> Array:
+    """Apply a dense layer: ``activation(x @ weight + bias)``.
+
+    Parameters
+    ----------
+    x : (m, k) array
+    weight : (k, n) array
+        Of the type of `x`. PyTorch's ``Linear`` keeps the transpose, (n, k).
+    bias : (n,) array, optional
+    activation : {"relu", "identity"}
+    threads : int, optional
+
+    Returns
+    -------
+    (m, n) array of the type of `x`.
+
+    Raises
+    ------
+    ConfigError, DeviceError, DTypeError, ShapeError
+
+    Notes
+    -----
+    A row of the result depends, bit by bit, on its row of `x` alone: not on the rows around it or
+    the number of threads. NaN passes relu. What is not C-contiguous is copied first.
+
+    Examples
+    --------
+    >>> import numpy as np, relweave as rw
+    >>> x = np.array([[1.0, 2.0], [-1.0, 0.0]])
+    >>> weight = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, -1.0]])
+    >>> rw.ops.linear(x, weight, np.array([0.5, 0.0, -1.0]), activation="relu")
+    array([[1.5, 2. , 0. ],
+           [0. , 0. , 0. ]])
+    """
+    where = "linear"
+    if activation not in ("relu", "identity"):
+        raise ConfigError(f"{where}: activation: got {activation!r}, expected relu or identity")
+    rows = as_matrix(x, f"{where}: x")
+    w = as_matrix(weight, f"{where}: weight")
+    expect_like(w, f"{where}: weight", (rows.shape[1], w.shape[1]), rows.dtype)
+    b = None if bias is None else as_vector(bias, f"{where}: bias")
+    if b is not None:
+        expect_like(b, f"{where}: bias", (w.shape[1],), rows.dtype)
+    relu = activation == "relu"
+    out: Array = _core.linear(rows, w, b, relu=relu, threads=thread_count(threads, where))
+    return out
 
 
 def relation_aggregate(
@@ -73,10 +130,10 @@ def relation_aggregate(
            [3., 5.]])
     """
     where = "relation_aggregate"
-    into = graph.relations_into(dst)
-    if set(messages) != set(into):
+    into = expect_graph(graph, f"{where}: graph").relations_into(dst)
+    if set(as_mapping(messages, f"{where}: messages")) != set(into):
         raise ConfigError(
-            f"{where}: messages: got relations {sorted(messages)}, expected {sorted(into)}"
+            f"{where}: messages: got relations {list(messages)}, expected {list(into)}"
         )
     if activation not in ("relu", "identity"):
         raise ConfigError(f"{where}: activation: got {activation!r}, expected relu or identity")
@@ -84,6 +141,8 @@ def relation_aggregate(
         raise ConfigError(
             f"{where}: implementation: got {implementation!r}, expected cpu or reference"
         )
+    if flag(return_arg, where, "return_arg") and reduce != "max":
+        raise ConfigError(f"{where}: return_arg: got True with reduce={reduce!r}, expected max")
     own = None if self is None else as_matrix(self, f"{where}: self")
     parts = [as_matrix(messages[r], f"{where}: messages[{r!r}]") for r in into]
     arrays = parts if own is None else [*parts, own]
@@ -113,7 +172,7 @@ def relation_aggregate(
         own,
         reduce=reduce,
         relu=activation == "relu",
-        l2_normalize=l2_normalize,
+        l2_normalize=flag(l2_normalize, where, "l2_normalize"),
         reference=implementation == "reference",
         threads=thread_count(threads, where),
     )

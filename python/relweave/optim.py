@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import Array, as_array, as_indices, expect_like
-from .config import thread_count, whole
+from .config import flag, number, thread_count, whole
 from .errors import ConfigError, DTypeError, ShapeError, describe
 
 __all__ = ["SGD", "Adam", "CosineSchedule"]
@@ -48,6 +48,7 @@ class CosineSchedule:
     steps: int
 
     def __post_init__(self) -> None:
+        number(self.base, "CosineSchedule", "base")
         whole(self.steps, "CosineSchedule", "steps")
 
     def __call__(self, step: int) -> float:
@@ -64,6 +65,7 @@ class _Optimizer:
         learning_rate: LearningRate,
         threads: int | None,
         make: Callable[[Array], _core.Optimizer],
+        moments: tuple[str, ...],
     ) -> None:
         self.learning_rate = learning_rate
         self.steps = 0
@@ -72,6 +74,7 @@ class _Optimizer:
         named = parameters if isinstance(parameters, Mapping) else {"": parameters}
         self._parameters = {name: self._in_place(name, value) for name, value in named.items()}
         self._states = {name: make(array) for name, array in self._parameters.items()}
+        self._moments = moments
 
     def step(self, gradients: Any, *, rows: Any = None) -> None:
         """Update the parameters in place.
@@ -104,7 +107,7 @@ class _Optimizer:
         rate = (
             self.learning_rate(self.steps) if callable(self.learning_rate) else self.learning_rate
         )
-        if not 0 <= rate < np.inf:
+        if number(rate, here, "learning_rate") < 0:
             raise ConfigError(describe(here, "learning_rate", repr(rate), "a number from 0 on"))
         moves = {name: self._move(name, grads[name], chosen.get(name)) for name in grads}
         for name, (gradient, indices) in moves.items():
@@ -114,6 +117,50 @@ class _Optimizer:
             else:
                 state.step_rows(array, indices, gradient, learning_rate=rate, threads=self._threads)
         self.steps += 1
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of what the steps left behind: "steps", and moments shaped as parameters.
+
+        Names are "<parameter>.mean" and "<parameter>.square" for Adam, "<parameter>.velocity" for
+        SGD with momentum, without the first part where the parameters are one array. Settings are
+        not in it. `rw.io.save_safetensors` writes it to a file.
+        """
+        state = {"steps": np.array(self.steps)}
+        for name, array in self._parameters.items():
+            moments = zip(self._moments, self._states[name].moments, strict=False)
+            state |= {self._key(name, m): values.reshape(array.shape) for m, values in moments}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the optimiser of `state_dict` stood, to the same bits.
+
+        Raises
+        ------
+        ConfigError, DeviceError, DTypeError, ShapeError
+            Other names, shapes or types than those of this optimiser; nothing has changed then.
+        """
+        here = f"{self._name}.load_state_dict"
+        known = {"steps"} | {self._key(n, m) for n in self._parameters for m in self._moments}
+        if set(state) != known:
+            raise ConfigError(describe(here, "state", f"{sorted(state)}", f"{sorted(known)}"))
+        arrays = {key: as_array(value, f"{here}: state[{key!r}]") for key, value in state.items()}
+        label = "state['steps']"
+        count = arrays.pop("steps")
+        expect_like(count, f"{here}: {label}", (), count.dtype)
+        steps = whole(count.item(), here, label, 0, 2**62)
+        moments = {}
+        for name, array in self._parameters.items():
+            keys = [self._key(name, m) for m in self._moments]
+            for key in keys:
+                expect_like(arrays[key], f"{here}: state[{key!r}]", array.shape, array.dtype)
+            moments[name] = [np.ascontiguousarray(arrays[key]) for key in keys]
+        for name, values in moments.items():
+            if values:
+                self._states[name].restore(steps, *values)
+        self.steps = steps
+
+    def _key(self, name: str, moment: str) -> str:
+        return f"{name}.{moment}" if name else moment
 
     def _move(self, name: str, gradient: Array, rows: Array | None) -> tuple[Array, Any]:
         """Return a gradient that the core can read, and the rows that it belongs to."""
@@ -153,8 +200,9 @@ class _Optimizer:
 class SGD(_Optimizer):
     """Stochastic gradient descent with momentum.
 
-    With g the gradient plus ``weight_decay`` times the parameter, ``v = momentum v + g`` and
-    ``parameter -= learning_rate v``; with `nesterov`, ``g + momentum v`` takes the place of v.
+    With g the gradient plus ``weight_decay`` times the parameter, ``v = momentum v + (1 -
+    dampening) g``, at first ``v = g``, and ``parameter -= learning_rate v``; with `nesterov`,
+    ``g + momentum v`` takes the place of v.
 
     Parameters
     ----------
@@ -164,8 +212,10 @@ class SGD(_Optimizer):
     learning_rate : float or function
         A function gets the number of steps taken before, as `CosineSchedule` does.
     momentum, weight_decay : float
-    nesterov : bool
+    dampening : float
         Needs momentum.
+    nesterov : bool
+        Needs momentum without dampening.
     threads : int, optional
 
     Attributes
@@ -183,7 +233,7 @@ class SGD(_Optimizer):
     Steps on `rows` treat each row as a parameter of its own that is stepped when it is given,
     velocity and weight decay included. A gradient that is not finite makes its parameter so. The
     same bits for any number of threads. Source: Sutskever et al. 2013 (ICML), in the form of
-    ``torch.optim.SGD`` without dampening.
+    ``torch.optim.SGD``.
 
     Examples
     --------
@@ -203,15 +253,25 @@ class SGD(_Optimizer):
         learning_rate: LearningRate = 1e-2,
         *,
         momentum: float = 0.0,
+        dampening: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
         threads: int | None = None,
     ) -> None:
+        settings: dict[str, Any] = {
+            "momentum": number(momentum, "SGD", "momentum"),
+            "dampening": number(dampening, "SGD", "dampening"),
+            "weight_decay": number(weight_decay, "SGD", "weight_decay"),
+            "nesterov": flag(nesterov, "SGD", "nesterov"),
+        }
+
         def make(array: Array) -> _core.Optimizer:
             kind = _core.SgdFloat32 if array.dtype == np.float32 else _core.SgdFloat64
-            return kind(array.size, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+            return kind(array.size, **settings)
 
-        super().__init__(parameters, learning_rate, threads, make)
+        super().__init__(
+            parameters, learning_rate, threads, make, ("velocity",) if momentum else ()
+        )
 
 
 class Adam(_Optimizer):
@@ -269,14 +329,22 @@ class Adam(_Optimizer):
         weight_decay: float = 0.0,
         threads: int | None = None,
     ) -> None:
+        beta1, beta2 = _pair(betas)
+        settings = {
+            "beta1": number(beta1, "Adam", "beta1"),
+            "beta2": number(beta2, "Adam", "beta2"),
+            "epsilon": number(epsilon, "Adam", "epsilon"),
+            "weight_decay": number(weight_decay, "Adam", "weight_decay"),
+        }
+
         def make(array: Array) -> _core.Optimizer:
             kind = _core.AdamFloat32 if array.dtype == np.float32 else _core.AdamFloat64
-            return kind(
-                array.size,
-                beta1=betas[0],
-                beta2=betas[1],
-                epsilon=epsilon,
-                weight_decay=weight_decay,
-            )
+            return kind(array.size, **settings)
 
-        super().__init__(parameters, learning_rate, threads, make)
+        super().__init__(parameters, learning_rate, threads, make, ("mean", "square"))
+
+
+def _pair(betas: Any) -> tuple[Any, Any]:
+    if not isinstance(betas, Sequence) or len(betas) != 2:
+        raise ConfigError(describe("Adam", "betas", repr(betas), "two numbers"))
+    return betas[0], betas[1]

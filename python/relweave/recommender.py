@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from . import _core, _html
-from ._columns import ColumnEncoder
 from ._events import Events
 from ._features import Floats, ItemFeatures, UserFeatures
+from ._files import path_of
 from ._fit_report import FitReport
 from ._frames import Array
 from ._ids import IdIndex
+from ._saved import Saved
 from ._serving import Serving
 from .catalog import Catalog
 from .config import (
@@ -78,7 +80,8 @@ class Recommender(Serving):
     Ctrl-C during `fit` or `refit_towers` stops the training after the current step. What was
     trained stays usable, then KeyboardInterrupt is raised. Stopped while the HGNN trains, the model
     has item vectors (`similar_items`) but no towers yet; stopped later, it recommends.
-    Fitting is for one thread at a time; a fitted model may be asked from many.
+    Fitting is for one thread at a time; a fitted model may be asked from many. It travels between
+    processes by `save` and `rw.load`; pickle refuses it. After a fork the child may ask and train.
 
     Sources: Damianou et al. 2024 (arXiv 2403.07478), De Nadai et al. 2024 (arXiv 2403.05185).
 
@@ -182,25 +185,24 @@ class Recommender(Serving):
         )
         user_ids, user_matrix, lacking = _users(train, users, user_features, here)
         model = _core.Recommender(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                model.fit(
-                    **events.arrays(),
-                    user_count=len(user_ids),
-                    type_names=list(catalog.type_names),
-                    type_offsets=catalog.type_offsets.tolist(),
-                    item_features=item_matrix,
-                    user_features=user_matrix,
-                    item_ids=catalog.ids.tolist(),
-                    user_ids=user_ids.tolist(),
-                    threads=threads,
-                    progress=monitor.step,
-                )
-        finally:  # a training that was stopped, by Ctrl-C too, leaves a usable model
-            if model.item_ids:
-                self._adopt(model, item_features, user_features)
-                self.fit_report_ = FitReport.of(model, events, lacking)
-                self.columns_ = {"log": train.columns, "items": catalog.columns}
+        with Monitor(progress, here) as monitor:
+            stopped_by = model.fit(
+                **events.arrays(),
+                user_count=len(user_ids),
+                type_names=list(catalog.type_names),
+                type_offsets=catalog.type_offsets.tolist(),
+                item_features=item_matrix,
+                user_features=user_matrix,
+                item_ids=catalog.ids.tolist(),
+                user_ids=user_ids.tolist(),
+                threads=threads,
+                progress=monitor.step,
+            )
+        self._adopt(model, item_features, user_features)
+        self.fit_report_ = FitReport.of(model, events, lacking)
+        self.columns_ = {"log": train.columns, "items": catalog.columns}
+        if stopped_by is not None:  # by Ctrl-C too, which leaves a usable model
+            raise stopped_by
         return self
 
     def refit_towers(
@@ -210,12 +212,15 @@ class Recommender(Serving):
 
         The cheap, frequent refresh. Users are those of the new log. Parameters as in `fit`; a model
         trained with user columns needs them again. Items added by `add_items` are forgotten: refit
-        with a catalogue that holds them.
+        with a catalogue that holds them. A log without times is refused where the model reads them
+        (`towers.trend`, `towers.window_seconds`).
         """
         here = "Recommender.refit_towers"
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])
         events = Events.of(train, catalogue, here)
+        settings = json.loads(model.config)["towers"]
+        _expect_times(train, settings, ("trend", "window_seconds"), here)
         if (users is None) != (self._user_features is None):
             raise ConfigError(
                 describe(
@@ -226,19 +231,19 @@ class Recommender(Serving):
                 )
             )
         user_ids, user_matrix, lacking = _users(train, users, self._user_features, here)
-        try:
-            with Monitor(progress, here) as monitor:
-                model.refit_towers(
-                    **events.arrays(),
-                    user_count=len(user_ids),
-                    user_ids=user_ids.tolist(),
-                    user_features=user_matrix,
-                    threads=thread_count(self.threads, here),
-                    progress=monitor.step,
-                )
-        finally:
-            self._adopt(model, self._item_features, self._user_features)
+        with Monitor(progress, here) as monitor:
+            stopped_by = model.refit_towers(
+                **events.arrays(),
+                user_count=len(user_ids),
+                user_ids=user_ids.tolist(),
+                user_features=user_matrix,
+                threads=thread_count(self.threads, here),
+                progress=monitor.step,
+            )
+        self._adopt(model, self._item_features, self._user_features)
         self.fit_report_ = FitReport.of(model, events, lacking)
+        if stopped_by is not None:
+            raise stopped_by
         return self
 
     def refit_graph(self, train: InteractionLog) -> Self:
@@ -251,16 +256,20 @@ class Recommender(Serving):
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])
         events = Events.of(train, catalogue, here)
+        _expect_times(train, json.loads(model.config)["graph"], ("window_seconds",), here)
         model.refit_graph(
             **events.arrays(),
             user_count=len(train.users),
             threads=thread_count(self.threads, here),
         )
         self._adopt(model, self._item_features, self._user_features)
+        self.fit_report_ = replace(self.fit_report_, links=len(self.graph_))
         return self
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a folder of safetensors and JSON, whole or not at all; C++ reads the same.
+
+        An older model in the folder is replaced; a folder that holds anything else is refused.
 
         Raises
         ------
@@ -268,16 +277,9 @@ class Recommender(Serving):
             The folder cannot be written.
         """
         model = self._fitted("Recommender.save")
-        users = self._user_features
-        model.extra = json.dumps(
-            {
-                "items": self._item_features.to_json(),
-                "users": None if users is None else users.to_json(),
-                "fit_report": self.fit_report_.to_dict(),
-                "columns": self.columns_,
-            }
-        )
-        model.save(folder_of(path, "Recommender.save"))
+        saved = Saved(self._item_features, self._user_features, self.fit_report_, self.columns_)
+        model.extra = saved.to_json()
+        model.save(path_of(path, "Recommender.save", "folder"))
 
     @classmethod
     def load(
@@ -293,7 +295,7 @@ class Recommender(Serving):
         here = "Recommender.load"
         check_device(device, here)
         thread_count(threads, here)
-        core = _core.Recommender.load(folder_of(path, here))
+        core = _core.Recommender.load(path_of(path, here, "folder"))
         settings = json.loads(core.config)
         groups: dict[str, Any] = {}
         for name, group in cls._groups.items():
@@ -307,24 +309,13 @@ class Recommender(Serving):
             **groups,
         )
         try:
-            extra = json.loads(core.extra or "{}")  # a model trained in C++ has none
-            items, users = extra.get("items"), extra.get("users")
-            model._adopt(
-                core,
-                ItemFeatures(None, core.item_feature_count, ColumnEncoder({}))
-                if items is None
-                else ItemFeatures.from_json(items),
-                None if users is None else UserFeatures.from_json(users),
-            )
-            report = extra.get("fit_report")
-            model.fit_report_ = (
-                FitReport.of_model(core) if report is None else FitReport.from_json(report)
-            )
-            model.columns_ = extra.get("columns", {})
+            saved = Saved.read(core)
+            model._adopt(core, saved.items, saved.users)
         except (KeyError, TypeError, ValueError, AttributeError, Error) as error:
             raise IoError(
                 describe(here, str(path), f"damaged settings ({error!r})", "a saved Recommender")
             ) from error
+        model.fit_report_, model.columns_ = saved.report, saved.columns
         return model
 
     def _settings(self, train: InteractionLog) -> str:
@@ -345,19 +336,8 @@ class Recommender(Serving):
     def _repr_html_(self) -> str:
         if not self.__sklearn_is_fitted__():
             return _html.pairs({"state": "not fitted"}, repr(self))
-        seconds = {f"{TITLES[k]}, seconds": h.seconds for k, h in self.history_.items()}
+        seconds = {f"{TITLES[k]}, seconds": f"{h.seconds:.1f}" for k, h in self.history_.items()}
         return _html.pairs({**self.fit_report_.shown(), **seconds}, repr(self))
-
-
-def folder_of(path: Any, function: str) -> str:
-    """Return a path as text that the system can take."""
-    try:
-        name = os.fsdecode(path)
-    except TypeError:
-        raise DTypeError(describe(function, "path", type(path).__name__, "a path")) from None
-    if not name or "\0" in name:
-        raise IoError(describe(function, "path", repr(name), "the path of a folder"))
-    return name
 
 
 def load(
@@ -367,6 +347,23 @@ def load(
     return Recommender.load(path, device=device, threads=threads)
 
 
+def _expect_times(
+    train: InteractionLog, settings: Mapping[str, Any], needing: tuple[str, ...], here: str
+) -> None:
+    """Refuse a log without times where the model was fitted to read them."""
+    used = [name for name in needing if settings[name]]
+    if used and not train.has_times:
+        raise ConfigError(
+            describe(
+                here,
+                "train",
+                "a log without times",
+                f"times, as in fit: the model uses {' and '.join(used)}",
+                "Pass time= to InteractionLog.",
+            )
+        )
+
+
 def _users(
     train: InteractionLog, users: Any, features: UserFeatures | None, here: str
 ) -> tuple[Array, Floats | None, int]:
@@ -374,7 +371,7 @@ def _users(
     if features is None:
         return train.users, None, 0
     index, _ = features.read(users, here)
-    index.expect_kind(train.users, here, "users", "log")
+    IdIndex(train.users).expect_kind(index.ids, here, "users", "log")
     extra = np.setdiff1d(index.ids, train.users)
     ids = np.concatenate([train.users, extra])
     rows, lacking = features.rows_for(users, ids, here)

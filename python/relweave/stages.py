@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,6 +13,8 @@ from . import _core, _html
 from ._events import Events, read_edges, read_histories
 from ._features import Floats, UserFeatures
 from ._frames import Array
+from ._graph_report import CoInteractionReport
+from ._history import EpochRecord, TrainingHistory
 from ._ids import Codes, IdIndex, as_ids, matrix
 from ._params import Parameters
 from .catalog import Catalog
@@ -33,71 +34,6 @@ from .log import InteractionLog
 from .progress import Monitor, ProgressArgument
 
 __all__ = ["HGNN", "CoInteractionGraph", "EpochRecord", "TrainingHistory", "TwoTower"]
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One pass over the data.
-
-    Attributes
-    ----------
-    loss : float
-        Mean training loss.
-    validation : float
-        HGNN: share of held-out links that score above a random pair; towers: 0.
-    seconds : float
-    examples : int
-        Links or interactions.
-    """
-
-    loss: float
-    validation: float
-    seconds: float
-    examples: int
-
-
-@dataclass(frozen=True)
-class TrainingHistory:
-    """All passes of one training.
-
-    Attributes
-    ----------
-    epochs : tuple of EpochRecord
-    best_epoch : int
-        The epoch whose parameters were kept; -1 when there was no choice.
-    interrupted : bool
-    """
-
-    epochs: tuple[EpochRecord, ...]
-    best_epoch: int
-    interrupted: bool
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> TrainingHistory:
-        """Read what the core reports."""
-        epochs = tuple(EpochRecord(**epoch) for epoch in values["epochs"])
-        return cls(epochs, int(values["best_epoch"]), bool(values["interrupted"]))
-
-    @property
-    def seconds(self) -> float:
-        """Time of all epochs together."""
-        return sum(epoch.seconds for epoch in self.epochs)
-
-    def __repr__(self) -> str:
-        if not self.epochs:
-            return "TrainingHistory(no epoch)"
-        losses = f"loss {self.epochs[0].loss:.4f} to {self.epochs[-1].loss:.4f}"
-        stopped = ", interrupted" if self.interrupted else ""
-        return (
-            f"TrainingHistory({len(self.epochs)} epochs, {losses}, {self.seconds:.1f} s{stopped})"
-        )
-
-    def _repr_html_(self) -> str:
-        rows = [
-            [number, epoch.loss, epoch.validation, epoch.seconds, epoch.examples]
-            for number, epoch in enumerate(self.epochs, start=1)
-        ]
-        return _html.table(["epoch", "loss", "validation", "seconds", "examples"], rows)
 
 
 class CoInteractionGraph:
@@ -136,7 +72,8 @@ class CoInteractionGraph:
         self.upper: Codes = core.upper
         self.counts: NDArray[np.int64] = core.count
         self.weights: Floats = core.weight
-        self._report: dict[str, int] = dict(core.report)
+        self._counts: dict[str, int] = core.report
+        self._events_dropped: int | None = None
 
     @classmethod
     def build(
@@ -172,7 +109,7 @@ class CoInteractionGraph:
             threads=thread_count(threads, here),
         )
         graph = cls(core, catalog.ids, catalog.type_names, catalog.type_offsets)
-        graph._report["events_dropped"] = events.dropped
+        graph._events_dropped = events.dropped
         return graph
 
     @classmethod
@@ -189,7 +126,7 @@ class CoInteractionGraph:
         )
         offsets = np.array(model.type_offsets)
         graph = cls(core, item_ids, tuple(model.type_names), offsets)
-        graph._report = dict(model.graph_report)
+        graph._counts = model.graph_report
         return graph
 
     def __len__(self) -> int:
@@ -199,7 +136,7 @@ class CoInteractionGraph:
         return f"CoInteractionGraph({len(self.item_ids):,} items, {len(self):,} links)"
 
     def _repr_html_(self) -> str:
-        return _html.pairs(self.report(), repr(self))
+        return _html.pairs(self.report().shown(), repr(self))
 
     def edges(self) -> tuple[Array, Array]:
         """Return both ends of every link as external ids."""
@@ -218,22 +155,9 @@ class CoInteractionGraph:
         upper = np.bincount(low * n + high, minlength=n * n).reshape(n, n)
         return upper + upper.T - np.diag(np.diag(upper))
 
-    def report(self) -> dict[str, int | float]:
-        """Return what became of events and pairs, and how the links spread over the items.
-
-        Every event is in "weak_left_out" (by `strong_only`), "repeats_merged" (the user had the
-        item already), "over_cap" (beyond `max_history`), or makes "pairs" with the user's other
-        items. The pairs join into "links_found", of which those "below_min_count" and those
-        "beyond_top" (among the `top_neighbors` of neither end) go; "links" remain.
-        """
-        degrees = self.degrees()
-        return {
-            **self._report,
-            "items": len(self.item_ids),
-            "isolated_items": int((degrees == 0).sum()),
-            "median_degree": int(np.median(degrees)),
-            "largest_degree": int(degrees.max(initial=0)),
-        }
+    def report(self) -> CoInteractionReport:
+        """Return what became of events and pairs, and how the links spread over the items."""
+        return CoInteractionReport.of(self._counts, self.degrees(), self._events_dropped)
 
 
 class HGNN(Parameters):
@@ -257,6 +181,7 @@ class HGNN(Parameters):
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": HGNNConfig}
+    _learned: ClassVar[tuple[str, ...]] = ("history_",)
 
     def __init__(
         self,
@@ -290,15 +215,14 @@ class HGNN(Parameters):
             hgnn=as_config(HGNNConfig, self.config, "config"), seed=seed_of(self.seed, here)
         )
         core = _core.HgnnModel(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                history = core.fit(
-                    graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
-                )
-            self.history_ = TrainingHistory.of(history)
-        finally:
-            if core.fitted:
-                self._core, self._graph, self._features = core, graph, x
+        with Monitor(progress, here) as monitor:
+            history, stopped_by = core.fit(
+                graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
+            )
+        self._core, self._graph, self._features = core, graph, x
+        self.history_ = TrainingHistory.of(history)
+        if stopped_by is not None:  # by Ctrl-C too, which leaves usable vectors
+            raise stopped_by
         return self
 
     def _fitted(self, function: str) -> _core.HgnnModel:
@@ -381,6 +305,7 @@ class TwoTower(Parameters):
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": TwoTowerConfig}
+    _learned: ClassVar[tuple[str, ...]] = ("history_",)
 
     def __init__(
         self,
@@ -401,6 +326,8 @@ class TwoTower(Parameters):
         vectors: Any,
         users: Any = None,
         progress: ProgressArgument = True,
+        *,
+        cold_vectors: Any = None,
     ) -> Self:
         """Train on the strong interactions of a log.
 
@@ -416,12 +343,18 @@ class TwoTower(Parameters):
             As in `Recommender.fit`.
         progress : bool or function
             As in `Recommender.fit`.
+        cold_vectors : array, shape (n_items, v), optional
+            What `vectors` would be if no item had links (`HGNN.embed_new` of the catalogue); needed
+            with `cold_items`.
         """
         here = "TwoTower.fit"
         _expect_catalog(catalog, here, "catalog")
         events = Events.of(train, catalog.index, here).sorted()
         x = matrix(features, here, "features", len(catalog), "item")
         z = matrix(vectors, here, "vectors", len(catalog), "item")
+        cold = None
+        if cold_vectors is not None:
+            cold = matrix(cold_vectors, here, "cold_vectors", len(catalog), "item")
         user_features = (
             None if users is None else UserFeatures.learn(users, str(train.columns["user"]), here)
         )
@@ -434,24 +367,24 @@ class TwoTower(Parameters):
             seed=seed_of(self.seed, here),
         )
         core = _core.TwoTowerModel(settings)
-        try:
-            with Monitor(progress, here) as monitor:
-                history = core.fit(
-                    **events.arrays(),
-                    user_count=len(train.users),
-                    type_names=list(catalog.type_names),
-                    type_offsets=catalog.type_offsets.tolist(),
-                    features=x,
-                    vectors=z,
-                    user_features=rows,
-                    threads=thread_count(self.threads, here),
-                    progress=monitor.step,
-                )
-            self.history_ = TrainingHistory.of(history)
-        finally:
-            if core.fitted:
-                self._core, self._catalog = core, catalog
-                self._features, self._vectors, self._users = x, z, user_features
+        with Monitor(progress, here) as monitor:
+            history, stopped_by = core.fit(
+                **events.arrays(),
+                user_count=len(train.users),
+                type_names=list(catalog.type_names),
+                type_offsets=catalog.type_offsets.tolist(),
+                features=x,
+                vectors=z,
+                cold_vectors=cold,
+                user_features=rows,
+                threads=thread_count(self.threads, here),
+                progress=monitor.step,
+            )
+        self._core, self._catalog = core, catalog
+        self._features, self._vectors, self._users = x, z, user_features
+        self.history_ = TrainingHistory.of(history)
+        if stopped_by is not None:  # by Ctrl-C too, which leaves usable towers
+            raise stopped_by
         return self
 
     def _fitted(self, function: str) -> _core.TwoTowerModel:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ._frames import Array
 from ._ids import IdIndex, as_ids, expect_unique, matrix
-from .errors import ConfigError, IoError, ShapeError, describe
+from .config import whole
+from .errors import ConfigError, DTypeError, IoError, describe
 
 __all__ = [
     "CachedEncoder",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 Vectors = NDArray[np.float32]
+
+_STORE = "text-vectors.sqlite"
 
 
 @runtime_checkable
@@ -67,15 +70,10 @@ class HashEncoder:
     def __init__(
         self, dimension: int = 256, *, seed: int = 0, ngrams: tuple[int, ...] = (3, 4, 5)
     ) -> None:
-        if dimension < 1 or not ngrams or min(ngrams) < 1:
-            raise ConfigError(
-                describe(
-                    "HashEncoder", "dimension, ngrams", f"{dimension}, {ngrams}", "numbers above 0"
-                )
-            )
-        self.dimension = dimension
-        self.seed = seed
-        self.ngrams = tuple(ngrams)
+        here = "HashEncoder"
+        self.dimension = whole(dimension, here, "dimension")
+        self.seed = whole(seed, here, "seed", lowest=0)
+        self.ngrams = _lengths(ngrams)
 
     @property
     def id(self) -> str:
@@ -85,6 +83,7 @@ class HashEncoder:
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return (len(texts), dimension)."""
+        expect_texts(texts, "HashEncoder.encode")
         result = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             data = np.frombuffer(f" {text.lower()} ".encode(), dtype=np.uint8).astype(np.uint64)
@@ -107,6 +106,13 @@ class HashEncoder:
         code = (code ^ (code >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         code = (code ^ (code >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         return code ^ (code >> np.uint64(31))
+
+
+def _lengths(ngrams: Any) -> tuple[int, ...]:
+    if not isinstance(ngrams, Sequence) or not ngrams:
+        got, expected = repr(ngrams), "lengths, such as (3, 4, 5)"
+        raise ConfigError(describe("HashEncoder", "ngrams", got, expected))
+    return tuple(whole(length, "HashEncoder", "ngrams") for length in ngrams)
 
 
 class SentenceTransformerEncoder:
@@ -233,13 +239,9 @@ class CachedEncoder:
         *,
         batch_size: int = 1024,
     ) -> None:
-        if batch_size < 1:
-            raise ConfigError(
-                describe("CachedEncoder", "batch_size", str(batch_size), "a number above 0")
-            )
         self.encoder = encoder
         self.folder = Path(folder) if folder is not None else _cache_folder()
-        self.batch_size = batch_size
+        self.batch_size = whole(batch_size, "CachedEncoder", "batch_size")
 
     @property
     def id(self) -> str:
@@ -248,45 +250,62 @@ class CachedEncoder:
 
     def encode(self, texts: Sequence[str], /) -> Vectors:
         """Return (len(texts), d)."""
+        here = "CachedEncoder.encode"
+        expect_texts(texts, here)
         keys = [hashlib.sha256(f"{self.id}\0{text}".encode()).digest() for text in texts]
         wanted = dict(zip(keys, texts, strict=True))
-        with contextlib.closing(self._open()) as store:
+        with self._store() as store:
             known = dict(_read(store, list(wanted)))
             missing = [(key, text) for key, text in wanted.items() if key not in known]
             for start in range(0, len(missing), self.batch_size):
                 batch = missing[start : start + self.batch_size]
-                vectors = np.asarray(
-                    self.encoder.encode([text for _, text in batch]), dtype=np.float32
+                vectors = matrix(  # what is not finite would stay in the cache
+                    self.encoder.encode([text for _, text in batch]),
+                    here,
+                    self.id,
+                    len(batch),
+                    "text",
                 )
-                if vectors.ndim != 2 or len(vectors) != len(batch):
-                    raise ShapeError(
-                        describe(
-                            "CachedEncoder.encode",
-                            self.id,
-                            f"shape {vectors.shape}",
-                            f"shape ({len(batch)}, d)",
-                        )
-                    )
                 rows = [(key, v.tobytes()) for (key, _), v in zip(batch, vectors, strict=True)]
                 store.executemany("insert or replace into vectors values (?, ?)", rows)
                 store.commit()
                 known.update(rows)
         if not keys:
             return np.asarray(self.encoder.encode([]), dtype=np.float32)
+        sizes = {len(known[key]) for key in keys}
+        if len(sizes) > 1 or sizes.pop() % 4:
+            raise IoError(
+                describe(
+                    here,
+                    str(self.folder / _STORE),
+                    "vectors of unequal sizes",
+                    f"vectors of {self.id}",
+                    "Delete the file: the texts are encoded again.",
+                )
+            )
         return np.stack([np.frombuffer(known[key], dtype=np.float32) for key in keys])
 
-    def _open(self) -> sqlite3.Connection:
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[sqlite3.Connection]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            store = sqlite3.connect(self.folder / "text-vectors.sqlite", timeout=60)
-            store.execute(
-                "create table if not exists vectors (key blob primary key, vector blob not null)"
-            )
-        except (OSError, sqlite3.Error) as error:
+            connection = sqlite3.connect(self.folder / _STORE, timeout=60)
+            with contextlib.closing(connection) as store:
+                store.execute(
+                    "create table if not exists vectors "
+                    "(key blob primary key, vector blob not null)"
+                )
+                yield store
+        except (FileExistsError, NotADirectoryError, PermissionError, sqlite3.Error) as error:
             raise IoError(
-                describe("CachedEncoder", "folder", f"{self.folder}: {error}", "a writable folder")
+                describe(
+                    "CachedEncoder",
+                    "folder",
+                    f"{self.folder}: {error}",
+                    "a writable folder whose store is whole",
+                    f"Choose another folder, or delete {_STORE} in it.",
+                )
             ) from error
-        return store
 
 
 def _read(store: sqlite3.Connection, keys: list[bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -304,6 +323,21 @@ def _cache_folder() -> Path:
     return Path(base) / "relweave"
 
 
+def expect_texts(texts: Any, function: str) -> None:
+    """Raise DTypeError unless this is a sequence of strings that UTF-8 holds."""
+    if isinstance(texts, str | bytes) or not isinstance(texts, Sequence | np.ndarray):
+        raise DTypeError(describe(function, "texts", type(texts).__name__, "a sequence of strings"))
+    for row, text in enumerate(texts):
+        if not isinstance(text, str):
+            got = f"a {type(text).__name__} in row {row}"
+            raise DTypeError(describe(function, "texts", got, "strings", "Use '' for no text."))
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            got = f"a lone surrogate in row {row}"
+            raise DTypeError(describe(function, "texts", got, "text that UTF-8 holds")) from None
+
+
 def vectors_for(features: Any, ids: Array, texts: Any, function: str) -> tuple[Vectors, str | None]:
     """Return vectors in the order of `ids` from an encoder or a table, and the encoder's id.
 
@@ -311,5 +345,18 @@ def vectors_for(features: Any, ids: Array, texts: Any, function: str) -> tuple[V
     """
     if isinstance(features, PrecomputedVectors):
         return features.vectors_of(ids), features.id
+    if isinstance(features, str | bytes | type) or not isinstance(
+        getattr(features, "id", None), str
+    ):
+        raise DTypeError(
+            describe(
+                function,
+                "features",
+                repr(features),
+                "an array of vectors, or an encoder: an object with `id`, a text, and "
+                "`encode(texts)`",
+                "Wrap a sentence-transformers model as rw.text.SentenceTransformerEncoder(name).",
+            )
+        )
     vectors = features.encode(texts())
     return matrix(vectors, function, f"features ({features.id})", len(ids), "text"), features.id

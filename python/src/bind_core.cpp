@@ -1,5 +1,7 @@
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include <relweave/core/context.hpp>
 #include <relweave/core/error.hpp>
@@ -12,6 +14,19 @@ namespace relweave::python {
 
 namespace {
 
+/// A message that begins with the name that the class has in Python.
+std::string in_python(std::string message) {
+  for (auto const& [cpp, python] : {std::pair<std::string_view, std::string_view>{"Sgd", "SGD"},
+                                    {"Hgnn", "HGNN"},
+                                    {"RecommenderConfig", "Recommender"},
+                                    {"CoInteractionConfig", "GraphConfig"}}) {
+    if (message.starts_with(cpp)) {
+      return message.replace(0, cpp.size(), python);
+    }
+  }
+  return message;
+}
+
 /// Raises the class of relweave.errors that has the C++ error's name.
 template <typename E>
 bool translate(std::exception_ptr const& p, char const* name) {
@@ -19,7 +34,11 @@ bool translate(std::exception_ptr const& p, char const* name) {
     std::rethrow_exception(p);
   } catch (E const& error) {
     py::object const type = py::module_::import("relweave.errors").attr(name);
-    PyErr_SetString(type.ptr(), error.what());
+    // Messages quote ids and paths, which need not be UTF-8.
+    std::string const what = in_python(error.what());
+    auto const text = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+        what.data(), static_cast<Py_ssize_t>(what.size()), "backslashreplace"));
+    PyErr_SetObject(type.ptr(), text.ptr());
     return true;
   } catch (...) {
     return false;
@@ -63,6 +82,7 @@ PYBIND11_MODULE(_core, m) {
   bind_graph(m);
   bind_transform(m);
   bind_nn(m);
+  bind_ops(m);
   bind_io(m);
   bind_loss(m);
   bind_metrics(m);

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <vector>
 
+#include <relweave/io/checkpoint.hpp>
 #include <relweave/io/safetensors.hpp>
 
 #include "graph_arrays.hpp"
@@ -52,6 +53,13 @@ py::tuple read_safetensors(std::string const& path) {
 }  // namespace
 
 void bind_io(py::module_& m) {
+  m.def(
+      "expect_checkpoint_place",
+      [](std::string const& path) {
+        py::gil_scoped_release const release;
+        io::CheckpointWriter::expect_place(path);
+      },
+      py::arg("path"));
   m.def("write_safetensors", &write_safetensors, py::arg("path"), py::arg("tensors"),
         py::arg("metadata"));
   m.def("read_safetensors", &read_safetensors, py::arg("path"));

@@ -47,12 +47,12 @@ graph::InteractionLogView log_view(Array<NodeId> const& user, Array<NodeId> cons
           .item_count = item_count};
 }
 
-void fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
-         Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-         std::int64_t user_count, std::vector<std::string> type_names,
-         std::vector<std::int64_t> type_offsets, Array<float> const& item_features,
-         std::optional<Array<float>> const& user_features, Ids item_ids, Ids user_ids, int threads,
-         py::object progress) {
+py::object fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
+               Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+               std::int64_t user_count, std::vector<std::string> type_names,
+               std::vector<std::int64_t> type_offsets, Array<float> const& item_features,
+               std::optional<Array<float>> const& user_features, Ids item_ids, Ids user_ids,
+               int threads, py::object progress) {
   model::TrainingData data{.log = {},
                            .types = item_types(std::move(type_names), std::move(type_offsets)),
                            .item_features = matrix_of(item_features),
@@ -65,14 +65,14 @@ void fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item
     py::gil_scoped_release const release;
     self.fit(HostContext{.threads = threads}, std::move(data), monitor.callback());
   }
-  monitor.rethrow();
+  return monitor.error();
 }
 
-void refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
-                  Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-                  std::int64_t user_count, Ids user_ids,
-                  std::optional<Array<float>> const& user_features, int threads,
-                  py::object progress) {
+py::object refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
+                        Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                        std::int64_t user_count, Ids user_ids,
+                        std::optional<Array<float>> const& user_features, int threads,
+                        py::object progress) {
   io::Vocabulary users = vocabulary_of(std::move(user_ids));
   auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
   auto const features = matrix_of(user_features);
@@ -82,7 +82,7 @@ void refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> co
     self.refit_towers(HostContext{.threads = threads}, log, std::move(users), features,
                       monitor.callback());
   }
-  monitor.rethrow();
+  return monitor.error();
 }
 
 void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
@@ -200,7 +200,10 @@ void bind_recommender(py::module_& m) {
       "Settings of the whole pipeline as JSON, every one at its default.");
 
   Array<NodeId> const none(0);
-  py::class_<Recommender>(m, "Recommender", "The whole pipeline, on dense ids.")
+  py::class_<Recommender> recommender(m, "Recommender", "The whole pipeline, on dense ids.");
+  refuse_pickle(recommender, "Recommender",
+                "Write the model with save(path) and read it with rw.load(path).");
+  recommender
       .def(py::init([](std::string const& config) {
              return Recommender(model::recommender_config_from_json(config));
            }),

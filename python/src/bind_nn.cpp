@@ -101,7 +101,11 @@ class Sage {
 
 template <typename T>
 void bind_sage(py::module_& m, char const* name) {
-  py::class_<Sage<T>>(m, name)
+  py::class_<Sage<T>> network(m, name);
+  refuse_pickle(network, "HeteroSAGE",
+                "Save parameters() with rw.io.save_safetensors and read them with "
+                "load_parameters.");
+  network
       .def(py::init<graph::Schema const&, std::vector<std::int64_t>, std::vector<std::int64_t>,
                     std::string const&, bool, bool, std::uint64_t>(),
            py::arg("schema"), py::kw_only(), py::arg("in_features"), py::arg("out_features"),

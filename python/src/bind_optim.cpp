@@ -29,6 +29,7 @@ void step_rows(Optimizer& self, Array<T>& table, Array<NodeId> const& rows,
 
 template <typename Optimizer, typename T>
 void bind_steps(py::class_<Optimizer>& c) {
+  refuse_pickle(c, "optimizer", "Make a new one over the parameters.");
   c.def("step", &step<Optimizer, T>, py::arg("values").noconvert(),
         py::arg("gradients").noconvert(), py::kw_only(), py::arg("learning_rate"),
         py::arg("threads"));
@@ -51,17 +52,35 @@ void bind_for(py::module_& m, char const* adam, char const* sgd) {
       py::arg("size"), py::kw_only(), py::arg("beta1"), py::arg("beta2"), py::arg("epsilon"),
       py::arg("weight_decay"));
   bind_steps<Adam, T>(adam_class);
+  adam_class.def_property_readonly("moments", [](Adam const& self) {
+    return std::pair(copy_of(self.mean()), copy_of(self.square()));
+  });
+  adam_class.def(
+      "restore",
+      [](Adam& self, std::int64_t steps, Array<T> const& mean, Array<T> const& square) {
+        self.restore(steps, vector_of(mean), vector_of(square));
+      },
+      py::arg("steps"), py::arg("mean").noconvert(), py::arg("square").noconvert());
 
   using Sgd = optim::Sgd<T>;
   py::class_<Sgd> sgd_class(m, sgd);
-  sgd_class.def(
-      py::init([](std::int64_t size, double momentum, double weight_decay, bool nesterov) {
-        return Sgd({.momentum = momentum, .weight_decay = weight_decay, .nesterov = nesterov},
-                   size);
-      }),
-      py::arg("size"), py::kw_only(), py::arg("momentum"), py::arg("weight_decay"),
-      py::arg("nesterov"));
+  sgd_class.def(py::init([](std::int64_t size, double momentum, double dampening,
+                            double weight_decay, bool nesterov) {
+                  return Sgd({.momentum = momentum,
+                              .dampening = dampening,
+                              .weight_decay = weight_decay,
+                              .nesterov = nesterov},
+                             size);
+                }),
+                py::arg("size"), py::kw_only(), py::arg("momentum"), py::arg("dampening"),
+                py::arg("weight_decay"), py::arg("nesterov"));
   bind_steps<Sgd, T>(sgd_class);
+  sgd_class.def_property_readonly(
+      "moments", [](Sgd const& self) { return py::make_tuple(copy_of(self.velocity())); });
+  sgd_class.def(
+      "restore",
+      [](Sgd& self, std::int64_t, Array<T> const& velocity) { self.restore(vector_of(velocity)); },
+      py::arg("steps"), py::arg("velocity").noconvert());
 }
 
 }  // namespace

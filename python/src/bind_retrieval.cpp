@@ -44,7 +44,9 @@ py::tuple search(ExactIndex const& index, Array<float> const& queries, std::int6
 }  // namespace
 
 void bind_retrieval(py::module_& m) {
-  py::class_<ExactIndex>(m, "ExactIndex")
+  py::class_<ExactIndex> index(m, "ExactIndex");
+  refuse_pickle(index, "ExactIndex", "Pickle the vectors and build the index again.");
+  index
       .def(py::init([](Array<float> const& vectors, std::vector<std::int32_t> const& types,
                        std::optional<Array<float>> const& bias) {
              auto const type_ids = types_of(types);

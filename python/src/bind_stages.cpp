@@ -50,8 +50,8 @@ ItemGraph graph_of_links(std::vector<std::string> type_names,
   return result;
 }
 
-py::dict fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& features, int threads,
-                  py::object progress) {
+py::tuple fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& features, int threads,
+                   py::object progress) {
   auto const x = matrix_of(features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
@@ -60,9 +60,7 @@ py::dict fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& featur
     history =
         self.fit(HostContext{.threads = threads}, graph.types, graph.links, x, monitor.callback());
   }
-  py::dict result = history_of(history);
-  monitor.rethrow();
-  return result;
+  return py::make_tuple(history_of(history), monitor.error());
 }
 
 Array<float> embed(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
@@ -90,12 +88,13 @@ Array<float> embed_new(Hgnn const& self, ItemGraph const& graph, Array<float> co
   return result;
 }
 
-py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> const& item,
-                    Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-                    std::int64_t user_count, std::vector<std::string> type_names,
-                    std::vector<std::int64_t> type_offsets, Array<float> const& features,
-                    Array<float> const& vectors, std::optional<Array<float>> const& user_features,
-                    int threads, py::object progress) {
+py::tuple fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> const& item,
+                     Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
+                     std::int64_t user_count, std::vector<std::string> type_names,
+                     std::vector<std::int64_t> type_offsets, Array<float> const& features,
+                     Array<float> const& vectors, std::optional<Array<float>> const& cold_vectors,
+                     std::optional<Array<float>> const& user_features, int threads,
+                     py::object progress) {
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
   graph::InteractionLogView const log{.user = vector_of(user),
                                       .item = vector_of(item),
@@ -103,7 +102,9 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
                                       .strong = vector_of(strong),
                                       .user_count = user_count,
                                       .item_count = types.offsets.back()};
-  model::ItemInputs const items{.features = matrix_of(features), .vectors = matrix_of(vectors)};
+  model::ItemInputs const items{.features = matrix_of(features),
+                                .vectors = matrix_of(vectors),
+                                .cold_vectors = matrix_of(cold_vectors)};
   auto const extra = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
@@ -112,9 +113,7 @@ py::dict fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> con
     history =
         self.fit(HostContext{.threads = threads}, log, types, items, extra, monitor.callback());
   }
-  py::dict result = history_of(history);
-  monitor.rethrow();
-  return result;
+  return py::make_tuple(history_of(history), monitor.error());
 }
 
 Array<float> item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
@@ -148,7 +147,12 @@ Array<float> user_vectors(TwoTower const& self, Array<std::int64_t> const& offse
 }  // namespace
 
 void bind_stages(py::module_& m) {
-  py::class_<ItemGraph>(m, "ItemGraph", "Undirected links between items of several types.")
+  py::class_<ItemGraph> item_graph(m, "ItemGraph",
+                                   "Undirected links between items of several types.");
+  refuse_pickle(item_graph, "CoInteractionGraph",
+                "Keep edges(), counts and weights, or build it again; a Recommender's save(path) "
+                "keeps its graph.");
+  item_graph
       .def_static("build", &build_graph, py::kw_only(), py::arg("user"), py::arg("item"),
                   py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("type_names"),
                   py::arg("type_offsets"), py::arg("config"), py::arg("threads"))
@@ -165,8 +169,9 @@ void bind_stages(py::module_& m) {
                              [](ItemGraph const& g) { return copy_of(g.links.weight.view()); })
       .def_property_readonly("report", [](ItemGraph const& g) { return report_of(g.report); });
 
-  py::class_<Hgnn>(m, "HgnnModel", "Heterogeneous GraphSAGE over an item graph.")
-      .def(py::init([](std::string const& config) {
+  py::class_<Hgnn> hgnn(m, "HgnnModel", "Heterogeneous GraphSAGE over an item graph.");
+  refuse_pickle(hgnn, "HGNN", "Keep vectors_, or train a Recommender, which has save(path).");
+  hgnn.def(py::init([](std::string const& config) {
              return Hgnn(model::recommender_config_from_json(config).hgnn);
            }),
            py::arg("config"))
@@ -185,15 +190,18 @@ void bind_stages(py::module_& m) {
         h.initialize(graph.types, feature_count);
       });
 
-  py::class_<TwoTower>(m, "TwoTowerModel", "User tower and item tower.")
+  py::class_<TwoTower> two_tower(m, "TwoTowerModel", "User tower and item tower.");
+  refuse_pickle(two_tower, "TwoTower",
+                "Keep item_vectors_, or train a Recommender, which has save(path).");
+  two_tower
       .def(py::init([](std::string const& config) {
              return TwoTower(model::recommender_config_from_json(config).towers);
            }),
            py::arg("config"))
       .def("fit", &fit_towers, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
            py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
-           py::arg("features"), py::arg("vectors"), py::arg("user_features"), py::arg("threads"),
-           py::arg("progress"))
+           py::arg("features"), py::arg("vectors"), py::arg("cold_vectors"),
+           py::arg("user_features"), py::arg("threads"), py::arg("progress"))
       .def("item_vectors", &item_vectors, py::kw_only(), py::arg("types"), py::arg("features"),
            py::arg("vectors"), py::arg("threads"))
       .def("user_vectors", &user_vectors, py::kw_only(), py::arg("offsets"), py::arg("items"),

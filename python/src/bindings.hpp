@@ -9,6 +9,7 @@
 #include <pybind11/pybind11.h>
 
 #include <relweave/core/buffer.hpp>
+#include <relweave/core/error.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -63,6 +64,15 @@ Array<T> copy_of(MatrixView<T const> m) {
     std::copy_n(m.row_data(r), m.cols, result.mutable_data() + r * m.cols);
   }
   return result;
+}
+
+/// Lets pickle, copy.deepcopy and multiprocessing refuse a class with what to do instead.
+template <typename Class>
+void refuse_pickle(Class& c, char const* name, char const* remedy) {
+  c.def("__reduce_ex__", [name, remedy](py::object const&, int) -> py::object {
+    raise<DTypeError>(name, "pickle", "an object in the memory of C++", "what pickle can copy",
+                      remedy);
+  });
 }
 
 void bind_errors(py::module_& m);

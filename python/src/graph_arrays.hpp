@@ -26,6 +26,7 @@ void bind_io(py::module_& m);
 void bind_loss(py::module_& m);
 void bind_metrics(py::module_& m);
 void bind_nn(py::module_& m);
+void bind_ops(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_retrieval(py::module_& m);
 void bind_transform(py::module_& m);

@@ -102,12 +102,8 @@ bool TrainingMonitor::call(model::Progress const& progress) {
   }
 }
 
-void TrainingMonitor::rethrow() {
-  if (error_) {
-    py::error_already_set error(std::move(*error_));
-    error_.reset();
-    throw error;
-  }
+py::object TrainingMonitor::error() const {
+  return error_ ? error_->value() : py::none();
 }
 
 }  // namespace relweave::python

@@ -73,13 +73,14 @@ void set_parameters(nn::ParameterSet<float>& parameters, py::dict const& values)
 /// Carries progress to Python and Ctrl-C back. Between two steps of the training it takes the GIL,
 /// looks for signals, and calls `callback(stage, epoch, epochs, step, steps, loss)` unless that is
 /// None. A signal, an exception or a returned False stops the training, which leaves the model
-/// usable; only then `rethrow` raises what happened.
+/// usable; `error` is what happened, for Python to raise once it has taken the model over.
 class TrainingMonitor {
  public:
   explicit TrainingMonitor(py::object callback) : callback_(std::move(callback)) {}
 
   model::ProgressCallback callback();
-  void rethrow();
+  /// The exception that stopped the training, or None.
+  py::object error() const;
 
  private:
   bool call(model::Progress const& progress);

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -27,6 +28,7 @@ constexpr char const* manifest_name = "manifest.json";
 constexpr char const* config_name = "config.json";
 constexpr char const* tensors_name = "tensors.safetensors";
 constexpr char const* format_name = "relweave checkpoint";
+constexpr char const* writable = "a folder with space that can be written to";
 
 void write_text(fs::path const& path, std::string const& text) {
   std::span<std::byte const> const part = std::as_bytes(std::span(text.data(), text.size()));
@@ -55,6 +57,17 @@ Json read_manifest(fs::path const& directory) {
   return ours ? manifest : Json(nullptr);
 }
 
+/// A file in a checkpoint's directory that no checkpoint has, or an empty name.
+std::string foreign_file(fs::path const& directory) {
+  for (auto const& entry : fs::directory_iterator(directory)) {
+    std::string const name = entry.path().filename().string();
+    if (name != manifest_name && name != config_name && name != tensors_name) {
+      return name;
+    }
+  }
+  return {};
+}
+
 [[noreturn]] void fail(fs::path const& directory, std::string const& got,
                        std::string const& expected, std::string const& remedy = {}) {
   raise<IoError>("checkpoint", directory.string(), got, expected, remedy);
@@ -66,6 +79,26 @@ struct TemporaryDirectory {
   ~TemporaryDirectory() {
     std::error_code ignored;
     fs::remove_all(path, ignored);
+  }
+};
+
+/// Folders that are made on the way to a place, and removed at the end of a scope unless kept.
+struct Parents {
+  std::vector<fs::path> made;  // innermost first
+  bool keep = false;
+
+  explicit Parents(fs::path const& place) {
+    for (fs::path p = place.parent_path(); !p.empty() && !fs::exists(p); p = p.parent_path()) {
+      made.push_back(p);
+    }
+  }
+  ~Parents() {
+    for (fs::path const& p : made) {
+      std::error_code ignored;
+      if (!keep) {
+        fs::remove(p, ignored);
+      }
+    }
   }
 };
 
@@ -122,6 +155,35 @@ fs::path verify(fs::path const& directory) {
   return directory;
 }
 
+/// Where to write: links are followed, and "model/" names the same place as "model". Throws IoError
+/// where something else is.
+fs::path place_of(fs::path const& directory) {
+  if (directory.empty()) {
+    fail(directory, "an empty path", "the path of a folder");
+  }
+  if (fs::exists(directory) && (!fs::is_directory(directory) ||
+                                (!fs::is_empty(directory) && read_manifest(directory).is_null()))) {
+    fail(directory, "something that is not a relweave checkpoint",
+         "a new directory, an empty one or an older checkpoint",
+         "Choose another place, or remove what is there.");
+  }
+  if (std::string const name = fs::exists(directory) ? foreign_file(directory) : "";
+      !name.empty()) {
+    fail(directory, "a checkpoint beside " + name, "a checkpoint alone, since it is replaced whole",
+         "Move " + name + " elsewhere, or choose another place.");
+  }
+  // Links are followed, and "model/" names the same place as "model".
+  fs::path const target = fs::weakly_canonical(fs::absolute(directory));
+  return target.has_filename() ? target : target.parent_path();
+}
+
+/// A name beside a place that no other process or thread takes.
+fs::path beside(fs::path const& place, std::string const& what) {
+  static std::atomic<int> commits{0};  // threads of one process write side by side
+  return place.string() + "." + what + "-" + std::to_string(::getpid()) + "-" +
+         std::to_string(commits++);
+}
+
 }  // namespace
 
 void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const& vocabulary) {
@@ -144,28 +206,23 @@ void CheckpointWriter::add_vocabulary(std::string const& name, Vocabulary const&
   tensors_.add(name + ".offsets", std::as_const(offsets).view());
 }
 
-void CheckpointWriter::commit(fs::path const& directory) const {
-  with_io_errors(directory, "a folder with space that can be written to",
-                 [&] { replace(directory); });
+void CheckpointWriter::expect_place(fs::path const& directory) {
+  with_io_errors(directory, writable, [&] {
+    fs::path const place = place_of(directory);
+    Parents const parents(place);
+    TemporaryDirectory const probe{beside(place, "partial")};
+    fs::create_directories(probe.path);
+  });
 }
 
-void CheckpointWriter::replace(fs::path const& directory) const {
-  if (directory.empty()) {
-    fail(directory, "an empty path", "the path of a folder");
-  }
-  if (fs::exists(directory) && (!fs::is_directory(directory) ||
-                                (!fs::is_empty(directory) && read_manifest(directory).is_null()))) {
-    fail(directory, "something that is not a relweave checkpoint",
-         "a new directory, an empty one or an older checkpoint",
-         "Choose another place, or remove what is there.");
-  }
-  // Links are followed, and "model/" names the same place as "model".
-  fs::path const target = fs::weakly_canonical(directory);
-  fs::path const place = target.has_filename() ? target : target.parent_path();
-  static std::atomic<int> commits{0};  // threads of one process write side by side
-  std::string const suffix = "-" + std::to_string(::getpid()) + "-" + std::to_string(commits++);
-  TemporaryDirectory const fresh{place.string() + ".partial" + suffix};
-  TemporaryDirectory const old{place.string() + ".replaced" + suffix};
+void CheckpointWriter::commit(fs::path const& directory) const {
+  with_io_errors(directory, writable, [&] { replace(place_of(directory)); });
+}
+
+void CheckpointWriter::replace(fs::path const& place) const {
+  Parents parents(place);
+  TemporaryDirectory const fresh{beside(place, "partial")};
+  TemporaryDirectory const old{beside(place, "replaced")};
   fs::create_directories(fresh.path);
   write_text(fresh.path / config_name, config_ + "\n");
   tensors_.write(fresh.path / tensors_name);
@@ -195,6 +252,7 @@ void CheckpointWriter::replace(fs::path const& directory) const {
     }
     throw fs::filesystem_error("rename", place, error);
   }
+  parents.keep = true;
 }
 
 CheckpointReader::CheckpointReader(fs::path const& directory)

@@ -27,12 +27,27 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
       }
     }
   }
+  for (std::int64_t c = 0; c < n; ++c) {
+    if (!std::isfinite(candidates.log_q[c])) {
+      raise<ConfigError>(here, "candidates.log_q",
+                         std::to_string(candidates.log_q[c]) + " at position " + std::to_string(c),
+                         "finite logarithms", "Count every item at least once.");
+    }
+  }
   if (!row_weights.empty()) {
     expect_size(here, "row_weights", row_weights, scores.rows);
+    for (T const w : row_weights) {
+      if (!(w >= 0) || std::isinf(w)) {
+        raise<ConfigError>(here, "row_weights", std::to_string(w), "finite numbers from 0 on");
+      }
+    }
   }
   expect_shape(here, "grad", grad, scores.rows, n);
-  if (!(params.temperature > 0)) {
+  if (!(params.temperature > 0) || std::isinf(params.temperature)) {
     raise<ConfigError>(here, "temperature", std::to_string(params.temperature), "above 0");
+  }
+  if (!std::isfinite(params.correction)) {
+    raise<ConfigError>(here, "correction", std::to_string(params.correction), "a finite number");
   }
 
   Workspace::Scope scratch(scratch_of(ctx));

@@ -219,6 +219,7 @@ void visit(V& v, S& s) {
   v.field("window_seconds", s.window_seconds);
   v.field("weak_weight", s.weak_weight);
   v.field("hidden_history", s.hidden_history);
+  v.field("cold_items", s.cold_items);
   v.field("trend", s.trend);
   v.field("trend_seconds", s.trend_seconds);
   v.field("seed", s.seed);

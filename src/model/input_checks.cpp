@@ -77,6 +77,12 @@ void expect_links(std::string_view function, graph::ItemTypes const& types,
       raise<ConfigError>(function, "links.count", std::to_string(count), "counts of at least 0");
     }
   }
+  for (float const weight : links.weight.view()) {
+    if (!std::isfinite(weight)) {
+      raise<ConfigError>(function, "links.weight", text_of(static_cast<double>(weight)),
+                         "finite numbers");
+    }
+  }
 }
 
 void expect_converged(std::string_view function, TrainingHistory const& history,

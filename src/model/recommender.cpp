@@ -72,10 +72,8 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
   }
   next.set_general_vectors(ctx);
   if (!next.hgnn_history_.interrupted) {
-    next.tower_history_ = next.towers_.fit(
-        ctx, next.log_->view(), next.types_,
-        {.features = next.item_features_.view(), .vectors = next.general_vectors_.view()},
-        next.user_features_.view(), progress);
+    next.tower_history_ = next.train_towers(ctx, next.towers_, next.log_->view(),
+                                            next.user_features_.view(), progress);
     next.build_index(ctx);
   }
   *this = std::move(next);
@@ -84,18 +82,37 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
 void Recommender::refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
                                io::Vocabulary users, MatrixView<float const> user_features,
                                ProgressCallback const& progress) {
-  expect_fitted("Recommender.refit_towers");
+  constexpr std::string_view here = "Recommender.refit_towers";
+  expect_fitted(here);
+  if (users.size() != log.user_count) {
+    raise<ShapeError>(here, "users", std::to_string(users.size()) + " user ids",
+                      std::to_string(log.user_count) + ", one per user of the log");
+  }
   auto sorted = std::make_shared<SortedLog const>(log);
   TwoTower towers(config_.towers);
-  tower_history_ =
-      towers.fit(ctx, sorted->view(), types_,
-                 {.features = item_features_.view(), .vectors = general_vectors_.view()},
-                 user_features, progress);
+  tower_history_ = train_towers(ctx, towers, sorted->view(), user_features, progress);
   towers_ = std::move(towers);
   log_ = std::move(sorted);
   users_ = std::move(users);
   user_features_ = Matrix<float>::copy_of(user_features);
   build_index(ctx);
+}
+
+TrainingHistory Recommender::train_towers(HostContext const& ctx, TwoTower& towers,
+                                          graph::InteractionLogView const& log,
+                                          MatrixView<float const> user_features,
+                                          ProgressCallback const& progress) const {
+  Matrix<float> without_links;
+  MatrixView<float const> cold = general_vectors_.view();  // a text vector has no links to lose
+  if (config_.use_hgnn && config_.towers.cold_items > 0) {
+    without_links = Matrix<float>(cold.rows, cold.cols);
+    hgnn_.embed(ctx, types_, {}, item_features_.view(), without_links.view());
+    cold = without_links.view();
+  }
+  return towers.fit(
+      ctx, log, types_,
+      {.features = item_features_.view(), .vectors = general_vectors_.view(), .cold_vectors = cold},
+      user_features, progress);
 }
 
 void Recommender::refit_graph(HostContext const& ctx, graph::InteractionLogView const& log) {

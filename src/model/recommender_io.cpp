@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <cmath>
 #include <new>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -36,15 +39,31 @@ Json to_json(TrainingHistory const& history) {
       {"epochs", epochs}, {"best_epoch", history.best_epoch}, {"interrupted", history.interrupted}};
 }
 
+/// A whole number: the cast of another one that JSON can hold is not defined.
+std::int64_t whole(Json const& json) {
+  if (!json.is_number_integer()) {
+    raise<IoError>("Recommender.load", "config.json", json.dump(), "a whole number");
+  }
+  return json.get<std::int64_t>();
+}
+
+std::vector<std::int64_t> wholes(Json const& json) {
+  std::vector<std::int64_t> result;
+  for (Json const& element : json) {
+    result.push_back(whole(element));
+  }
+  return result;
+}
+
 TrainingHistory history_from_json(Json const& json) {
   TrainingHistory history;
   for (Json const& e : json.at("epochs")) {
     history.epochs.push_back({.loss = e.at("loss").get<double>(),
                               .validation = e.at("validation").get<double>(),
                               .seconds = e.at("seconds").get<double>(),
-                              .examples = e.at("examples").get<std::int64_t>()});
+                              .examples = whole(e.at("examples"))});
   }
-  history.best_epoch = json.at("best_epoch").get<std::int64_t>();
+  history.best_epoch = whole(json.at("best_epoch"));
   history.interrupted = json.at("interrupted").get<bool>();
   return history;
 }
@@ -150,8 +169,11 @@ Recommender Recommender::load(std::filesystem::path const& directory) {
   };
   try {
     return read(directory);
-  } catch (IoError const&) {
-    throw;
+  } catch (IoError const& error) {
+    if (std::string_view(error.what()).find(directory.string()) != std::string_view::npos) {
+      throw;  // it names the file
+    }
+    refuse(error.what());
   } catch (Error const& error) {  // the parts do not fit each other
     refuse(error.what());
   } catch (Json::exception const& error) {
@@ -170,11 +192,16 @@ Recommender Recommender::read(std::filesystem::path const& directory) {
   Recommender model(recommender_config_from_json(json.at("recommender").dump()));
   RecommenderConfig const& config = model.config_;
   model.types_ = {json.at("item_types").at("names").get<std::vector<std::string>>(),
-                  json.at("item_types").at("offsets").get<std::vector<std::int64_t>>()};
+                  wholes(json.at("item_types").at("offsets"))};
   model.types_.check();
   std::int64_t const items = model.types_.offsets.back();
   each_count(model.graph_report_, [&](char const* name, auto& value) {
-    json.at("graph_report").at(name).get_to(value);
+    Json const& entry = json.at("graph_report").at(name);
+    if constexpr (std::is_integral_v<std::remove_reference_t<decltype(value)>>) {
+      value = whole(entry);
+    } else {
+      value = wholes(entry);
+    }
   });
   model.hgnn_history_ = history_from_json(json.at("hgnn_history"));
   model.tower_history_ = history_from_json(json.at("tower_history"));
@@ -194,7 +221,7 @@ Recommender Recommender::read(std::filesystem::path const& directory) {
       tensors.vector<std::int64_t>("log.times"), tensors.vector<std::uint8_t>("log.strong"), items);
 
   auto const features = model.item_features_.cols();
-  auto const user_features = json.at("user_features").get<std::int64_t>();
+  auto const user_features = whole(json.at("user_features"));
   expect_shape(here, "item_features", model.item_features_.view(), items,
                std::max<std::int64_t>(features, 1));
   expect_features(here, "item_features", model.item_features_.view());
@@ -233,7 +260,11 @@ Recommender Recommender::read(std::filesystem::path const& directory) {
   auto const bias = tensors.vector<float>("item_bias");
   expect_size(here, "item_bias", bias.view(), items);
   std::copy(bias.view().begin(), bias.view().end(), model.towers_.item_bias().begin());
-  model.towers_.set_unseen_bias(json.at("unseen_bias").get<float>());
+  auto const unseen_bias = json.at("unseen_bias").get<double>();
+  if (std::abs(unseen_bias) > 1e17) {  // as large as the index takes
+    raise<IoError>(here, "unseen_bias", json.at("unseen_bias").dump(), "at most 1e17");
+  }
+  model.towers_.set_unseen_bias(static_cast<float>(unseen_bias));
 
   HostContext const ctx;
   model.index_general(ctx);

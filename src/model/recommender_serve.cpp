@@ -68,6 +68,12 @@ void Recommender::recommend(HostContext const& ctx, Histories const& histories,
   if (!user_features.empty()) {
     expect_shape(here, "user_features", user_features, n, user_features_.cols());
   }
+  for (NodeTypeId const type : options.types) {
+    if (index(type) < 0 || index(type) >= std::ssize(types_.names)) {
+      raise<IndexError>(here, "options.types", std::to_string(index(type)),
+                        "values in [0, " + std::to_string(types_.names.size()) + ")");
+    }
+  }
 
   Matrix<float> vectors;
   for (std::int64_t begin = 0; begin < n; begin += serving_users) {

@@ -72,6 +72,13 @@ SortedLog::SortedLog(Buffer<std::int64_t> offsets, Buffer<NodeId> items, Buffer<
   expect_histories(here, histories(), item_count);
   expect_size(here, "strong", strong_.view(), items_.size());
   expect_size(here, "times", times_.view(), items_.size());
+  for (std::int64_t u = 0; u < user_count(); ++u) {
+    if (!std::is_sorted(times_.data() + offsets_.view()[u],
+                        times_.data() + offsets_.view()[u + 1])) {
+      raise<GraphError>(here, "times", "an event of user " + std::to_string(u) + " before the last",
+                        "ascending times of every user");
+    }
+  }
   fill_users();
 }
 

@@ -20,6 +20,7 @@ void validate(TwoTowerConfig const& config) {
   check.at_least("window_seconds", config.window_seconds, 0);
   check.not_negative("weak_weight", config.weak_weight);
   check.share("hidden_history", config.hidden_history);
+  check.share("cold_items", config.cold_items);
   check.not_negative("trend", config.trend);
   check.at_least("trend_seconds", config.trend_seconds, 0);
 }

@@ -211,6 +211,7 @@ class Trainer {
 
     gather_item_inputs(ctx_, items_, view_of(types_), network_.inputs().types,
                        view_of(columns_.items), item_x_);
+    show_as_cold(step);
     nn::PooledInput<float> const histories = pooled_.batch(ctx_, items_.vectors);
     network_.forward_users(ctx_, parameters_, histories, users_);
     network_.forward_items(ctx_, parameters_, item_x_.view(), targets_);
@@ -230,6 +231,21 @@ class Trainer {
     network_.backward_items(ctx_, parameters_, item_x_.view(), targets_, grad_items_.view());
     optimizer_.step(ctx_, parameters_.values(), parameters_.gradients(), rate);
     return loss;
+  }
+
+  /// Gives some of the step's items the vectors of new ones: the item tower learns from the same
+  /// users' choices what to make of an item that nobody has touched.
+  void show_as_cold(std::int64_t step) {
+    auto const& cold = items_.cold_vectors;
+    auto const x = item_x_.view();
+    for (std::size_t i = 0; config_.cold_items > 0 && i < columns_.items.size(); ++i) {
+      RandomStream random(config_.seed, Purpose::cold_items,
+                          static_cast<std::uint64_t>(step * config_.batch) + i);
+      if (random.uniform() < config_.cold_items) {
+        std::copy_n(cold.row_data(columns_.items[i]), cold.cols,
+                    x.row_data(static_cast<std::int64_t>(i)) + x.cols - cold.cols);
+      }
+    }
   }
 
   void pool_histories(std::span<std::int64_t const> batch, std::int64_t step) {
@@ -355,12 +371,17 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
                           std::to_string(items.vectors.rows) + " vector rows",
                       std::to_string(log.item_count) + " of both, one per item");
   }
+  if (config_.cold_items > 0 || !items.cold_vectors.empty()) {
+    expect_shape(here, "items.cold_vectors", items.cold_vectors, log.item_count,
+                 items.vectors.cols);
+  }
   if (!user_features.empty() && user_features.rows != log.user_count) {
     raise<ShapeError>(here, "user_features", std::to_string(user_features.rows) + " rows",
                       std::to_string(log.user_count) + " rows, one per user");
   }
   expect_features(here, "items.features", items.features);
   expect_features(here, "items.vectors", items.vectors);
+  expect_features(here, "items.cold_vectors", items.cold_vectors);
   expect_features(here, "user_features", user_features);
   initialize({.types = std::ssize(types.names),
               .item_features = items.features.cols,

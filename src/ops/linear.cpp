@@ -145,6 +145,15 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
   std::int64_t const n = weight.cols;
   expect_shape(here, "weight", weight, x.cols, n);
   expect_shape(here, "grad_out", grad_out, m, n);
+  if (!gradients.x.empty()) {
+    expect_shape(here, "gradients.x", gradients.x, m, x.cols);
+  }
+  if (!gradients.weight.empty()) {
+    expect_shape(here, "gradients.weight", gradients.weight, x.cols, n);
+  }
+  if (!gradients.bias.empty()) {
+    expect_size(here, "gradients.bias", gradients.bias, n);
+  }
   Workspace::Scope scratch(scratch_of(ctx));
   MatrixView<T const> grad = grad_out;
   if (params.activation == Activation::relu) {
@@ -170,7 +179,6 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
     matmul<T>(ctx, x, grad, {.a = Transpose::yes, .accumulate = true}, gradients.weight);
   }
   if (!gradients.bias.empty()) {
-    expect_size(here, "gradients.bias", gradients.bias, n);
     auto const& kernels = detail::row_kernels<T>(ctx);
     for (std::int64_t r = 0; r < m; ++r) {
       kernels.axpy(T{1}, grad.row_data(r), n, gradients.bias.data);

@@ -3,6 +3,7 @@
 
 #include <relweave/core/simd.hpp>
 #include <relweave/ops/detail/row_kernels.hpp>
+#include <relweave/ops/detail/row_norm.hpp>
 
 namespace relweave::ops::detail::RELWEAVE_ISA_NAMESPACE {
 
@@ -11,7 +12,6 @@ namespace {
 using simd::lanes;
 using simd::load;
 using simd::store;
-using simd::Vec;
 
 template <typename T>
 void axpy(T a, T const* x, std::int64_t d, T* y) {
@@ -25,25 +25,8 @@ void axpy(T a, T const* x, std::int64_t d, T* y) {
 }
 
 template <typename T>
-T dot(T const* x, T const* y, std::int64_t d) {
-  Vec<T> totals = {};
-  std::int64_t f = 0;
-  for (; f + lanes<T> <= d; f += lanes<T>) {
-    totals += load<lanes<T>>(x + f) * load<lanes<T>>(y + f);
-  }
-  T total = 0;
-  for (; f < d; ++f) {
-    total += x[f] * y[f];
-  }
-  for (std::int64_t l = 0; l < lanes<T>; ++l) {
-    total += totals[l];
-  }
-  return total;
-}
-
-template <typename T>
 constexpr RowKernels<T> make_table() {
-  return {.axpy = axpy<T>, .dot = dot<T>};
+  return {.axpy = axpy<T>, .dot = cpu::dot<T>, .normalize = cpu::normalize_row<T>};
 }
 
 }  // namespace

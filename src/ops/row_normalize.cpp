@@ -1,5 +1,6 @@
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <relweave/core/error.hpp>
@@ -24,12 +25,7 @@ void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x, MatrixView
   auto const& kernels = detail::row_kernels<T>(ctx);
   parallel_for_blocks(ctx, x.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      T const* const from = x.row_data(r);
-      T* const to = out.row_data(r);
-      T const norm = std::sqrt(kernels.dot(from, from, x.cols));
-      for (std::int64_t c = 0; c < x.cols; ++c) {
-        to[c] = norm > 0 ? from[c] / norm : from[c];
-      }
+      T const norm = kernels.normalize(x.row_data(r), x.cols, out.row_data(r));
       if (!norms.empty()) {
         norms[r] = norm;
       }
@@ -51,10 +47,21 @@ void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
       T const* const y = out.row_data(r);
       T const* const g = grad_out.row_data(r);
       T const along = kernels.dot(y, g, out.cols);
-      T const scale = norms[r] > 0 ? 1 / norms[r] : T{0};
+      T const norm = norms[r];
       T* const to = grad_x.row_data(r);
-      for (std::int64_t c = 0; c < out.cols; ++c) {
-        to[c] = (g[c] - y[c] * along) * scale;
+      if (norm == 0) {
+        std::fill_n(to, out.cols, T{0});
+        continue;
+      }
+      T const scale = 1 / norm;
+      if (std::isinf(scale)) {  // a subnormal norm: its reciprocal overflows
+        for (std::int64_t c = 0; c < out.cols; ++c) {
+          to[c] = (g[c] - y[c] * along) / norm;
+        }
+      } else {
+        for (std::int64_t c = 0; c < out.cols; ++c) {
+          to[c] = (g[c] - y[c] * along) * scale;
+        }
       }
     }
   });

@@ -56,13 +56,21 @@ void scan(T const* scores, std::int64_t n, NodeId first_column, NodeId* indices,
 }
 
 template <typename T>
-void check(std::string_view here, MatrixView<T const> scores, MatrixView<NodeId> indices,
-           MatrixView<T> values) {
+void check(std::string_view here, MatrixView<T const> scores, NodeId first_column,
+           MatrixView<NodeId> indices, MatrixView<T> values) {
   if (indices.cols < 1) {
     raise<ConfigError>(here, "k", std::to_string(indices.cols), "at least 1");
   }
   expect_shape(here, "indices", indices, scores.rows, indices.cols);
   expect_shape(here, "values", values, scores.rows, indices.cols);
+  constexpr std::int64_t limit = std::int64_t{std::numeric_limits<NodeId>::max()} + 1;
+  std::int64_t const end = first_column + scores.cols;
+  if (first_column < 0 || end > limit) {
+    raise<IndexError>(
+        here, "scores",
+        "columns in [" + std::to_string(first_column) + ", " + std::to_string(end) + ")",
+        "columns in [0, " + std::to_string(limit) + ")");
+  }
 }
 
 }  // namespace
@@ -70,7 +78,7 @@ void check(std::string_view here, MatrixView<T const> scores, MatrixView<NodeId>
 template <Scalar T>
 void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId first_column,
                  MatrixView<NodeId> indices, MatrixView<T> values) {
-  check<T>("top_k_merge", scores, indices, values);
+  check<T>("top_k_merge", scores, first_column, indices, values);
   parallel_for_blocks(ctx, scores.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       scan(scores.row_data(r), scores.cols, first_column, indices.row_data(r), values.row_data(r),
@@ -82,7 +90,7 @@ void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId 
 template <Scalar T>
 void top_k(HostContext const& ctx, In<MatrixView<T const>> scores, MatrixView<NodeId> indices,
            MatrixView<T> values) {
-  check<T>("top_k", scores, indices, values);
+  check<T>("top_k", scores, 0, indices, values);
   for (std::int64_t r = 0; r < scores.rows; ++r) {
     std::fill_n(indices.row_data(r), indices.cols, NodeId{-1});
     std::fill_n(values.row_data(r), values.cols, lowest<T>);

@@ -1,5 +1,6 @@
 #include <relweave/optim/adam.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 #include <relweave/core/error.hpp>
@@ -66,6 +67,17 @@ void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
     kernels.adam(table.row_data(row), gradient, mean_.data() + at, square_.data() + at, table.cols,
                  update);
   });
+}
+
+template <Scalar T>
+void Adam<T>::restore(std::int64_t steps, In<VectorView<T const>> mean,
+                      In<VectorView<T const>> square) {
+  expect_setting("Adam.restore", "steps", static_cast<double>(steps));
+  expect_size("Adam.restore", "mean", mean, mean_.size());
+  expect_size("Adam.restore", "square", square, square_.size());
+  steps_ = steps;
+  std::copy_n(mean.data, mean.size, mean_.data());
+  std::copy_n(square.data, square.size, square_.data());
 }
 
 template class Adam<float>;

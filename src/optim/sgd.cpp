@@ -1,5 +1,9 @@
 #include <relweave/optim/sgd.hpp>
 
+#include <algorithm>
+#include <limits>
+#include <string>
+
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
 
@@ -14,6 +18,7 @@ template <typename T>
 SgdStep<T> update_of(SgdConfig const& config, double learning_rate) {
   return {.learning_rate = static_cast<T>(learning_rate),
           .momentum = static_cast<T>(config.momentum),
+          .dampening = static_cast<T>(config.dampening),
           .weight_decay = static_cast<T>(config.weight_decay),
           .nesterov = config.nesterov};
 }
@@ -22,11 +27,22 @@ SgdStep<T> update_of(SgdConfig const& config, double learning_rate) {
 
 template <Scalar T>
 Sgd<T>::Sgd(SgdConfig const& config, std::int64_t size)
-    : config_(config), size_(size), velocity_(Buffer<T>::zeros(config.momentum != 0 ? size : 0)) {
+    : config_(config),
+      size_(size),
+      velocity_(
+          Buffer<T>::filled(config.momentum != 0 ? size : 0,
+                            config.dampening != 0 ? std::numeric_limits<T>::quiet_NaN() : 0)) {
   expect_setting("Sgd", "momentum", config.momentum);
+  expect_setting("Sgd", "dampening", config.dampening);
   expect_setting("Sgd", "weight_decay", config.weight_decay);
   if (config.nesterov && config.momentum == 0) {
     raise<ConfigError>("Sgd", "nesterov", "true without momentum", "a momentum above 0");
+  }
+  if (config.dampening != 0 && (config.momentum == 0 || config.nesterov)) {
+    raise<ConfigError>("Sgd", "dampening",
+                       std::to_string(config.dampening) +
+                           (config.nesterov ? " with nesterov" : " without momentum"),
+                       config.nesterov ? "0" : "a momentum above 0");
   }
 }
 
@@ -57,6 +73,12 @@ void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
                 velocity_.empty() ? nullptr : velocity_.data() + row * table.cols, table.cols,
                 update);
   });
+}
+
+template <Scalar T>
+void Sgd<T>::restore(In<VectorView<T const>> velocity) {
+  expect_size("Sgd.restore", "velocity", velocity, velocity_.size());
+  std::copy_n(velocity.data, velocity.size, velocity_.data());
 }
 
 template class Sgd<float>;

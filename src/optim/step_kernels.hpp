@@ -21,6 +21,7 @@ template <typename T>
 struct SgdStep {
   T learning_rate;
   T momentum;
+  T dampening;
   T weight_decay;
   bool nesterov;
 };
@@ -30,7 +31,7 @@ template <typename T>
 struct StepKernels {
   void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n,
                AdamStep<T> const& settings);
-  /// velocity: nullptr without momentum.
+  /// velocity: nullptr without momentum; with dampening, NaN where there was no step yet.
   void (*sgd)(T* values, T const* gradients, T* velocity, std::int64_t n,
               SgdStep<T> const& settings);
 };

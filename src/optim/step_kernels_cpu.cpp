@@ -38,8 +38,23 @@ void sgd_with_momentum(T* __restrict values, T const* __restrict gradients, T* _
 }
 
 template <typename T>
+void sgd_dampened(T* __restrict values, T const* __restrict gradients, T* __restrict velocity,
+                  std::int64_t n, SgdStep<T> const& settings) {
+  SgdStep<T> const s = settings;
+  for (std::int64_t i = 0; i < n; ++i) {
+    T const g = gradients[i] + s.weight_decay * values[i];
+    T const next = s.momentum * velocity[i] + (1 - s.dampening) * g;
+    velocity[i] = velocity[i] != velocity[i] ? g : next;
+    values[i] -= s.learning_rate * velocity[i];
+  }
+}
+
+template <typename T>
 void sgd(T* __restrict values, T const* __restrict gradients, T* velocity, std::int64_t n,
          SgdStep<T> const& settings) {
+  if (velocity != nullptr && settings.dampening != 0) {
+    return sgd_dampened(values, gradients, velocity, n, settings);
+  }
   if (velocity != nullptr) {
     return settings.nesterov ? sgd_with_momentum<true>(values, gradients, velocity, n, settings)
                              : sgd_with_momentum<false>(values, gradients, velocity, n, settings);

@@ -51,6 +51,10 @@ void ExactIndex::add(MatrixView<float const> vectors, VectorView<NodeTypeId cons
                      VectorView<float const> bias) {
   constexpr std::string_view here = "ExactIndex.add";
   expect_shape(here, "vectors", vectors, vectors.rows, dimension_);
+  if (vectors.rows > 0 && dimension_ == 0) {
+    raise<ShapeError>(here, "vectors", "shape " + shape_string(vectors.rows, 0),
+                      "vectors of at least one number");
+  }
   expect_finite(here, "vectors", vectors);
   if (!types.empty() || !types_.empty()) {
     expect_size(here, "types", types, vectors.rows);

@@ -1,9 +1,12 @@
-"""Run the code blocks of README.md and docs/ that say so: a fence opened as ```python tested.
+"""Run the code blocks of the documents that say so: a fence opened as ```python tested.
 
 The word `tested` after the language marks a block. The Python blocks of one file run as one script,
-in order, so that later ones may use what earlier ones made; likewise the bash blocks. Each C++
-block is a program that is compiled and linked against the installed wheel, not run. Everything
-happens in a temporary folder.
+in order, so that later ones may use what earlier ones made; then likewise the bash blocks. Each C++
+block is a program that is compiled and linked against the installed wheel, then run with the
+argument `model`: the folder of a model that a block before it may have written. All blocks of a
+file share a temporary folder. A block that takes too long here names what runs its commands, or
+checks them, elsewhere: ```bash covered by scripts/test.sh. A block of a known language that is
+neither is an error.
 
 Usage: python tests/docs/run_snippets.py [file...]
 """
@@ -21,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+) tested\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+OPENING = re.compile(r"^```(\w+)(?: (.*))?$")
 
 CONSUMER = """cmake_minimum_required(VERSION 3.25)
 project(snippet LANGUAGES CXX)
@@ -46,6 +50,19 @@ def snippets_of(file: Path) -> list[Snippet]:
         Snippet(file, text.count("\n", 0, match.start()) + 2, match[1], match[2])
         for match in FENCE.finditer(text)
     ]
+
+
+def unmarked(file: Path) -> list[str]:
+    """Return what to say of code blocks that are neither tested nor covered by a file."""
+    said = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        fence = OPENING.match(line)
+        if fence is None or fence[1] not in RUNNERS or fence[2] == "tested":
+            continue
+        cover = re.fullmatch(r"covered by (\S+)", fence[2] or "")
+        if cover is None or not (ROOT / cover[1]).is_file():
+            said.append(f"FAILED: {file.name} line {number}: neither tested nor covered by a file")
+    return said
 
 
 def run(command: list[str], folder: Path) -> bool:
@@ -78,7 +95,7 @@ def run_bash(snippets: list[Snippet], folder: Path) -> bool:
     return run(["bash", str(script)], folder)
 
 
-def compile_cpp(snippets: list[Snippet], folder: Path) -> bool:
+def run_cpp(snippets: list[Snippet], folder: Path) -> bool:
     from relweave.build_paths import cmake_dir
 
     good = True
@@ -88,14 +105,18 @@ def compile_cpp(snippets: list[Snippet], folder: Path) -> bool:
         (source / "CMakeLists.txt").write_text(CONSUMER, encoding="utf-8")
         (source / "main.cpp").write_text(snippet.code, encoding="utf-8")
         configure = ["cmake", "-S", ".", "-B", "build", f"-Drelweave_DIR={cmake_dir()}"]
-        good &= run(configure, source) and run(["cmake", "--build", "build"], source)
+        good &= (
+            run(configure, source)
+            and run(["cmake", "--build", "build"], source)
+            and run([str(source / "build" / "snippet"), "model"], folder)
+        )
     return good
 
 
 RUNNERS: dict[str, Callable[[list[Snippet], Path], bool]] = {
     "python": run_python,
     "bash": run_bash,
-    "cpp": compile_cpp,
+    "cpp": run_cpp,
 }
 
 
@@ -104,6 +125,8 @@ def main(arguments: list[str]) -> int:
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         *sorted((ROOT / "docs").rglob("*.md")),
+        ROOT / "bench" / "peers" / "README.md",
+        ROOT / "examples" / "notebooks" / "README.md",
     ]
     passed = failed = 0
     for file in files:
@@ -111,6 +134,9 @@ def main(arguments: list[str]) -> int:
         unknown = {s.language for s in snippets} - RUNNERS.keys()
         if unknown:
             raise SystemExit(f"{file}: no runner for {', '.join(sorted(unknown))}")
+        for message in unmarked(file):
+            print(message)
+            failed += 1
         with tempfile.TemporaryDirectory() as folder:
             for language, runner in RUNNERS.items():
                 chosen = [s for s in snippets if s.language == language]

@@ -211,9 +211,13 @@ TEST_CASE("checkpoints that are missing, foreign, damaged or newer are refused",
   CHECK_THROWS_AS(CheckpointReader(scratch.path / "nothing"), IoError);
   CHECK_THROWS_AS(CheckpointReader(scratch.path / "file"), IoError);
   CHECK_THROWS_AS(CheckpointReader(scratch.path / "foreign"), IoError);
-  CHECK_THROWS_AS(save(scratch.path / "foreign", 1), IoError);
-  CHECK_THROWS_AS(save(scratch.path / "file", 1), IoError);
-  CHECK_THROWS_AS(save(scratch.path / "file" / "below", 1), IoError);
+  for (fs::path const wrong : {"foreign", "file", "file/below", "file/far/below/"}) {
+    CHECK_THROWS_AS(save(scratch.path / wrong, 1), IoError);
+    CHECK_THROWS_AS(CheckpointWriter::expect_place(scratch.path / wrong), IoError);
+  }
+  for (fs::path const good : {"model", "model/", "new", "new/and/far/below"}) {
+    CHECK_NOTHROW(CheckpointWriter::expect_place(scratch.path / good));
+  }
   CHECK(fs::exists(scratch.path / "foreign" / "notes.txt"));
   CHECK(listing(scratch.path) == std::vector<std::string>{"file", "foreign", "model"});
 

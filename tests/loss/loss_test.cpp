@@ -211,20 +211,28 @@ TEST_CASE("losses show NaN scores and refuse what has no meaning", "[loss]") {
   VectorView<double const> const p{positive, 1};
   VectorView<double> const gp{grad_positive, 1};
   auto const n = negative.view();
-  auto const softmax = [&](std::vector<double> const& count) {
+  auto const softmax = [&](std::vector<double> const& count, std::vector<double> const& log_q,
+                           loss::SampledSoftmaxParams const& params = {},
+                           std::vector<double> const& row_weights = {1.0}) {
     return loss::sampled_softmax<double>(HostContext{}, n,
                                          {.target = test::view_of(target),
-                                          .log_q = test::view_of(ones),
+                                          .log_q = test::view_of(log_q),
                                           .count = test::view_of(count)},
-                                         {}, {}, grad.view());
+                                         params, test::view_of(row_weights), grad.view());
   };
 
   CHECK(std::isnan(loss::margin<double>(HostContext{}, p, n, {}, gp, grad.view())));
   CHECK(std::isnan(loss::bpr<double>(HostContext{}, p, n, gp, grad.view())));
   CHECK(std::isnan(loss::dot_product<double>(HostContext{}, n, test::view_of(target),
                                              test::view_of(ones), grad.view())));
-  CHECK(std::isnan(softmax(ones)));
-  CHECK_THROWS_WITH(softmax(zero_count), Catch::Contains("candidates.count"));
+  CHECK(std::isnan(softmax(ones, ones)));
+  CHECK_THROWS_WITH(softmax(zero_count, ones), Catch::Contains("candidates.count"));
+  CHECK_THROWS_WITH(softmax(ones, {0.0, -HUGE_VAL}), Catch::Contains("-inf at position 1"));
+  CHECK_THROWS_WITH(softmax(ones, ones, {.temperature = HUGE_VAL}), Catch::Contains("temperature"));
+  CHECK_THROWS_WITH(softmax(ones, ones, {.correction = std::nan("")}),
+                    Catch::Contains("correction"));
+  CHECK_THROWS_WITH(softmax(ones, ones, {}, {-1.0}), Catch::Contains("row_weights: got -1"));
+  CHECK_THROWS_WITH(softmax(ones, ones, {}, {0.0}), Catch::Contains("positive total weight"));
   CHECK_THROWS_AS(loss::margin<double>(HostContext{}, p, n, {.margin = HUGE_VAL}, gp, grad.view()),
                   ConfigError);
   CHECK_THROWS_AS(loss::bpr<double>(HostContext{}, p, MatrixView<double>{nullptr, 1, 0}, gp,

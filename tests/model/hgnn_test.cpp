@@ -157,3 +157,45 @@ TEST_CASE("the HGNN refuses what it cannot learn from", "[model][hgnn]") {
       Hgnn({.learning_rate = std::numeric_limits<double>::quiet_NaN()}).initialize(f.log.types, 8),
       ConfigError);
 }
+
+TEST_CASE("the HGNN refuses links and new items that do not fit", "[model][hgnn]") {
+  Fixture f;
+  HgnnConfig config = f.config();
+  config.epochs = 1;
+  Hgnn hgnn(config);
+  hgnn.fit(HostContext{}, f.log.types, f.links, f.log.features.view());
+  Matrix<float> z(60, 16);
+  Matrix<float> fresh(1, 16);
+  auto const features = Matrix<float>::zeros(1, 8);
+  NodeTypeId const type{0};
+  NodeTypeId const no_type{3};
+  NodeId const first[] = {0};
+  NodeId const outside[] = {60};
+  auto const embed = [&] {
+    hgnn.embed(HostContext{}, f.log.types, f.links, f.log.features.view(), z.view());
+  };
+  auto const embed_new = [&](NodeTypeId const& types, MatrixView<float const> x,
+                             NewItemLinks const& links) {
+    hgnn.embed_new(HostContext{}, f.log.types, f.links, f.log.features.view(), {&types, 1}, x,
+                   links, fresh.view());
+  };
+
+  CHECK_NOTHROW(embed());
+  CHECK_NOTHROW(embed_new(type, features.view(), {}));
+  CHECK_THROWS_AS(embed_new(no_type, features.view(), {}), IndexError);
+  CHECK_THROWS_AS(embed_new(type, features.view().col_slice(0, 7), {}), ShapeError);
+  CHECK_THROWS_AS(embed_new(type, features.view(), {.new_item = {first, 1}, .item = {outside, 1}}),
+                  IndexError);
+  CHECK_THROWS_AS(embed_new(type, features.view(), {.new_item = {outside, 1}, .item = {first, 1}}),
+                  IndexError);
+  CHECK_THROWS_AS(embed_new(type, features.view(), {.new_item = {first, 1}, .item = {}}),
+                  ShapeError);
+  f.links.count.view()[2] = -1;
+  CHECK_THROWS_WITH(embed(), Catch::Contains("links.count: got -1"));
+  f.links.count.view()[2] = 1;
+  f.links.weight.view()[3] = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_WITH(embed(), Catch::Contains("links.weight: got inf"));
+  f.links.weight.view()[3] = 1;
+  f.links.upper.view()[0] = 60;
+  CHECK_THROWS_WITH(embed(), Catch::Contains("links.upper: got 60 at position 0"));
+}

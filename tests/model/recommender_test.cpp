@@ -1,7 +1,5 @@
 #include <catch2/catch.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -15,75 +13,11 @@
 #include <relweave/core/error.hpp>
 #include <relweave/model/recommender.hpp>
 
-#include "support/tiny_log.hpp"
+#include "support/tiny_recommender.hpp"
 
 using namespace relweave;
 using namespace relweave::model;
-
-namespace {
-
-constexpr std::int64_t item_count = 60;
-
-RecommenderConfig small_config() {
-  return {
-      .hgnn = {.layers = {16, 16},
-               .fanout = 5,
-               .epochs = 10,
-               .batch = 64,
-               .learning_rate = 5e-3,
-               .seed = 3},
-      .towers = {.layers = {32, 16}, .epochs = 8, .batch = 64, .learning_rate = 1e-2, .seed = 3}};
-}
-
-std::vector<std::string> names(std::string const& prefix, std::int64_t count) {
-  std::vector<std::string> result;
-  for (std::int64_t i = 0; i < count; ++i) {
-    result.push_back(prefix + std::to_string(i));
-  }
-  return result;
-}
-
-TrainingData data_of(test::TinyLog const& log) {
-  return {.log = log.view(),
-          .types = log.types,
-          .item_features = log.features.view(),
-          .user_features = {},
-          .items = io::Vocabulary(names("i", item_count)),
-          .users = io::Vocabulary(names("u", log.users))};
-}
-
-Recommender trained(test::TinyLog const& log, int threads = 2,
-                    RecommenderConfig const& config = small_config()) {
-  Recommender model(config);
-  model.fit(HostContext{.threads = threads}, data_of(log));
-  return model;
-}
-
-struct Answer {
-  Matrix<NodeId> items;
-  Matrix<float> scores;
-  Answer(std::int64_t n, std::int64_t k) : items(n, k), scores(n, k) {}
-};
-
-Answer ask(Recommender const& model, std::vector<NodeId> const& users,
-           RecommendOptions const& options) {
-  Answer answer(std::ssize(users), options.k);
-  model.recommend_users(HostContext{}, {users.data(), std::ssize(users)}, options,
-                        answer.items.view(), answer.scores.view());
-  return answer;
-}
-
-struct TemporaryDirectory {
-  std::filesystem::path path = std::filesystem::temp_directory_path() /
-                               ("relweave-recommender-" + std::to_string(::getpid()));
-  TemporaryDirectory() {
-    std::filesystem::remove_all(path);
-    std::filesystem::create_directories(path);
-  }
-  ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-};
-
-}  // namespace
+using namespace relweave::test;
 
 TEST_CASE("the recommender finds unseen items of the user's taste", "[model][recommender]") {
   test::TinyLog const log(300, item_count, 8);

@@ -6,6 +6,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/model/two_tower.hpp>
 
+#include "support/gradient_check.hpp"
 #include "support/tiny_log.hpp"
 
 using namespace relweave;
@@ -36,9 +37,18 @@ struct Trained {
   Matrix<float> items;
 
   Trained(HostContext const& ctx, test::TinyLog const& log, TwoTowerConfig const& config)
+      : Trained(ctx, log, config,
+                {.features = log.features.view(),
+                 .vectors = log.features.view(),
+                 .cold_vectors = log.features.view()}) {}
+  Trained(HostContext const& ctx, test::TinyLog const& log, TwoTowerConfig const& config,
+          ItemInputs const& inputs)
       : towers(config), items(log.types.offsets.back(), config.layers.back()) {
-    ItemInputs const inputs{.features = log.features.view(), .vectors = log.features.view()};
     history = towers.fit(ctx, log.view(), log.types, inputs, {});
+    embed_items(ctx, log, inputs);
+  }
+
+  void embed_items(HostContext const& ctx, test::TinyLog const& log, ItemInputs const& inputs) {
     auto const types = types_of(log.types);
     towers.item_vectors(ctx, {types.data(), std::ssize(types)}, inputs, items.view());
   }
@@ -135,6 +145,41 @@ TEST_CASE("a cold user and weak signals change the user vector", "[model][two_to
       std::equal(out.view().row_data(1), out.view().row_data(1) + 16, out.view().row_data(2)));
 }
 
+TEST_CASE("items shown as cold with the vectors they have change nothing", "[model][two_tower]") {
+  test::TinyLog const log(100, 60, 10);
+  auto config = small();
+  Trained const plain(HostContext{}, log, config);
+
+  config.cold_items = 0.5;
+  Trained const shown(HostContext{}, log, config);
+
+  CHECK(test::same_bits(plain.items, shown.items));
+}
+
+TEST_CASE("items shown as cold teach the towers to rank items without links",
+          "[model][two_tower]") {
+  test::TinyLog const log(300, 60, 12);
+  auto const without_links = Matrix<float>::zeros(60, log.features.cols());
+  ItemInputs const inputs{.features = log.features.view(),
+                          .vectors = log.features.view(),
+                          .cold_vectors = without_links.view()};
+  ItemInputs const cold{.features = log.features.view(), .vectors = without_links.view()};
+  auto const margin = [&](double share) {
+    auto config = small();
+    config.cold_items = share;
+    Trained model(HostContext{}, log, config, inputs);
+    model.embed_items(HostContext{}, log, cold);
+    double total = 0;
+    for (NodeId const taste : {0, 1, 2, 3}) {
+      auto const user = model.user(log, {taste, static_cast<NodeId>(taste + 8)});
+      total += mean_score(model, user, taste) - mean_score(model, user, (taste + 1) % 4);
+    }
+    return total / 4;
+  };
+
+  CHECK(margin(0.3) > 1.1 * margin(0));
+}
+
 TEST_CASE("the trend prior lifts recently popular items", "[model][two_tower]") {
   test::TinyLog log(300, 60, 12);
   for (std::size_t e = 0; e < log.item.size(); ++e) {
@@ -163,6 +208,14 @@ TEST_CASE("the two towers refuse bad input", "[model][two_tower]") {
                   ShapeError);
   CHECK_THROWS_AS(towers.fit(HostContext{}, log.view(), log.types, inputs, wrong.view()),
                   ShapeError);
+  auto with_cold = small();
+  with_cold.cold_items = 0.1;
+  CHECK_THROWS_WITH(
+      TwoTower(with_cold).fit(HostContext{}, log.view(), log.types, inputs, {}),
+      Catch::Contains("items.cold_vectors: got shape (0, 0), expected shape (40, 8)"));
+  with_cold.cold_items = 1;
+  CHECK_THROWS_WITH(TwoTower(with_cold).initialize({.types = 1}, 1),
+                    Catch::Contains("cold_items: got 1, expected a share in [0, 1)"));
   std::swap(log.user.front(), log.user.back());
   CHECK_THROWS_AS(towers.fit(HostContext{}, log.view(), log.types, inputs, {}), GraphError);
   std::swap(log.user.front(), log.user.back());
@@ -170,4 +223,40 @@ TEST_CASE("the two towers refuse bad input", "[model][two_tower]") {
   CHECK_THROWS_AS(towers.fit(HostContext{}, log.view(), log.types, inputs, {}), ConfigError);
   CHECK_THROWS_AS(TwoTower({.temperature = 0}).initialize({.types = 1}, 1), ConfigError);
   CHECK_THROWS_AS(TwoTower({.layers = {}}).initialize({.types = 1}, 1), ConfigError);
+}
+
+TEST_CASE("the two towers refuse histories and inputs of other shapes", "[model][two_tower]") {
+  test::TinyLog const log(20, 40, 5);
+  auto config = small();
+  config.epochs = 1;
+  Trained const model(HostContext{}, log, config);
+  std::vector<std::int64_t> const offsets{0, 1}, falling{0, 1, 0};
+  std::vector<NodeId> const item{3}, outside{40}, none{};
+  std::vector<NodeTypeId> const type{NodeTypeId{0}}, no_type{NodeTypeId{3}};
+  Matrix<float> out(1, 16);
+  auto const features = Matrix<float>::zeros(1, 8);
+  auto const users = [&](std::vector<std::int64_t> const& ends, std::vector<NodeId> const& items,
+                         MatrixView<float const> vectors, MatrixView<float const> more = {}) {
+    model.towers.user_vectors(HostContext{},
+                              {.offsets = {ends.data(), std::ssize(ends)},
+                               .items = {items.data(), std::ssize(items)},
+                               .strong = {}},
+                              log.types, vectors, more, out.view());
+  };
+  auto const items = [&](std::vector<NodeTypeId> const& types, MatrixView<float const> x) {
+    model.towers.item_vectors(HostContext{}, {types.data(), 1}, {.features = x, .vectors = x},
+                              out.view());
+  };
+
+  CHECK_NOTHROW(users(offsets, item, log.features.view()));
+  CHECK_NOTHROW(items(type, features.view()));
+  CHECK_THROWS_AS(users(offsets, outside, log.features.view()), IndexError);
+  CHECK_THROWS_AS(users(offsets, none, log.features.view()), ShapeError);
+  CHECK_THROWS_AS(users(falling, none, log.features.view()), ShapeError);
+  CHECK_THROWS_AS(users(offsets, item, log.features.view().row_slice(0, 39)), ShapeError);
+  CHECK_THROWS_AS(users(offsets, item, log.features.view(), features.view()), ShapeError);
+  CHECK_THROWS_AS(items(no_type, features.view()), IndexError);
+  CHECK_THROWS_AS(items(type, features.view().col_slice(0, 7)), ShapeError);
+  CHECK_THROWS_WITH(TwoTower(config).user_vectors(HostContext{}, {}, log.types, {}, {}, out.view()),
+                    Catch::Contains("Call fit first"));
 }

@@ -281,18 +281,24 @@ TEMPLATE_TEST_CASE("relation_aggregate's norms neither overflow nor underflow",
                    "[ops][relation_aggregate]", float, double) {
   TestType const large = std::numeric_limits<TestType>::max() / 8;
   TestType const small = std::numeric_limits<TestType>::min() * 8;
-  auto const self = Matrix<TestType>::from_rows({{3 * large, 4 * large}, {3 * small, 4 * small}});
-  RelationCsrView<> const csr{.n_dst = 2, .relations = 0, .message_rows = 0};
-  Matrix<TestType> out(2, 2);
+  TestType const largest = std::numeric_limits<TestType>::max();
+  TestType const least = std::numeric_limits<TestType>::denorm_min();
+  auto const self = Matrix<TestType>::from_rows(
+      {{3 * large, 4 * large}, {3 * small, 4 * small}, {largest, largest}, {least, least}});
+  RelationCsrView<> const csr{.n_dst = 4, .relations = 0, .message_rows = 0};
+  Matrix<TestType> out(4, 2);
   RelationAggregateCache<TestType> cache;
 
   relation_aggregate<TestType>({}, csr, {}, self.view(), {.l2_normalize = true}, out.view(),
                                &cache);
 
-  auto const expected = Matrix<TestType>::from_rows({{0.6, 0.8}, {0.6, 0.8}});
+  auto const half = static_cast<TestType>(std::sqrt(0.5));
+  auto const expected =
+      Matrix<TestType>::from_rows({{0.6, 0.8}, {0.6, 0.8}, {half, half}, {half, half}});
   CHECK(largest_difference(out, expected) <= tolerance<TestType>(2));
   CHECK(cache.norm.data()[0] == Approx(5 * large));
   CHECK(cache.norm.data()[1] == Approx(5 * small));
+  CHECK(std::isinf(cache.norm.data()[2]));  // T does not hold it
 }
 
 // ---- algebra

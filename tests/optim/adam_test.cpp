@@ -65,6 +65,29 @@ TEST_CASE("a step on rows moves these rows and their moments", "[optim][adam]") 
   CHECK(v(2, 0) == Approx(first - step * mean / (std::sqrt(square) + 1e-8)).epsilon(1e-12));
 }
 
+TEST_CASE("Adam goes on from its moments to the same bits", "[optim][adam]") {
+  auto values = Matrix<float>::from_rows({{1, 2, 3}});
+  auto const gradients = Matrix<float>::from_rows({{0.5F, -1, 0.25F}});
+  optim::Adam<float> adam({}, 3), resumed({}, 3);
+  auto const step = [&](optim::Adam<float>& optimizer, Matrix<float>& m) {
+    optimizer.step(HostContext{}, m.view().row(0), gradients.view().row(0), 0.1);
+  };
+  step(adam, values);
+  step(adam, values);
+  auto copy = Matrix<float>::copy_of(values.view());
+
+  resumed.restore(adam.steps(), adam.mean(), adam.square());
+  step(adam, values);
+  step(resumed, copy);
+
+  CHECK(test::same_bits(values, copy));
+  CHECK(resumed.steps() == 3);
+  CHECK_THROWS_WITH(resumed.restore(1, {values.data(), 3}, {values.data(), 2}),
+                    Catch::Contains("Adam.restore: square"));
+  CHECK_THROWS_WITH(resumed.restore(-1, {values.data(), 3}, {values.data(), 3}),
+                    Catch::Contains("Adam.restore: steps"));
+}
+
 TEST_CASE("Adam refuses wrong sizes, rows and settings, and changes nothing", "[optim][adam]") {
   auto table = Matrix<float>::from_rows({{1, 2}, {3, 4}});
   auto const before = Matrix<float>::from_rows({{1, 2}, {3, 4}});

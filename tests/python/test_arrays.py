@@ -28,6 +28,10 @@ def aggregate(x):
     return rw.ops.relation_aggregate(GRAPH, dst="user", messages={FOLLOWS: x})
 
 
+def dense(x):
+    return rw.ops.linear(x, np.eye(4, 2, dtype=np.float32))
+
+
 def network(x):
     return rw.nn.HeteroSAGE(GRAPH.schema, {"user": 4}, hidden=2, dtype=np.float32)(
         GRAPH, {"user": x}
@@ -52,7 +56,7 @@ def search(x):
     return rw.ExactIndex(x).search(x, k=2)[1]
 
 
-FACES = [aggregate, network, hinge, softmax, stepped, search]
+FACES = [aggregate, dense, network, hinge, softmax, stepped, search]
 LAYOUTS = {
     "torch": torch.tensor(X),
     "transposed torch": torch.tensor(X.T.copy()).T,

@@ -159,8 +159,12 @@ def test_show_config(capsys):
         (["--user", "usr"], "Did you mean 'user'"),
         (["--signal", "title"], "title"),
         (["--vectors", "nowhere.npy"], "nowhere.npy"),
-        (["--encoder", "hash"], "one of them"),
+        (["--encoder", "hash"], "got both, expected one of them"),
+        (["--vectors", ""], "got neither, expected one of them"),
+        (["--vectors", "", "--encoder", "hahs"], "Did you mean 'hash'"),
         (["--set", "hgnn__epoch=3"], "Did you mean 'hgnn__epochs'"),
+        (["--set", "hgnn__epoch=3"], "one of hgnn__layers, "),
+        (["--set", "hgnn__epochs=many"], 'Recommender: hgnn.epochs: got "many"'),
         (["--set", "epochs"], "GROUP__NAME=VALUE"),
         (["--device", "cuda"], "no CUDA"),
         (["--threads", "0"], "threads"),
@@ -187,12 +191,37 @@ def test_uneven_and_empty_csv_files_are_refused(files, capsys):
     assert "an empty file" in capsys.readouterr().err
 
 
-def test_wrong_flags_are_exit_code_2(capsys):
+@pytest.mark.parametrize("place", ["log.csv", "log.csv/below", "."])
+def test_a_place_that_cannot_take_the_model_is_refused_before_the_training(files, place, capsys):
+    code = fit(files, files / place, "--vectors", "nowhere.npy")
+
+    assert code == 2
+    assert "nowhere.npy" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "--nonsense"], "usage: relweave fit"),
+        (["show-config", "--nonsense"], "unrecognized arguments: --nonsense\n"),
+        (["recommend", "--model", "m", "--incldue-seen"], "Did you mean '--include-seen'?"),
+        (["recomend"], "choose from 'quickstart', 'fit', 'evaluate', 'recommend'"),
+    ],
+)
+def test_wrong_flags_are_exit_code_2(arguments, message, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["fit", "--nonsense"])
+        main(arguments)
 
     assert stop.value.code == 2
-    assert "usage" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"relweave {rw.__version__}\n"
 
 
 def test_the_module_runs(folder):

@@ -38,9 +38,15 @@ def test_parameters_that_cannot_be_updated_are_refused(optimizer, parameters, er
         (lambda p: rw.optim.Adam(p, betas=(0.9, -1)), "Adam: beta2: got -1"),
         (lambda p: rw.optim.Adam(p, epsilon=np.nan), "Adam: epsilon: got nan"),
         (lambda p: rw.optim.Adam(p, weight_decay=-1), "Adam: weight_decay: got -1"),
-        (lambda p: rw.optim.SGD(p, momentum=np.inf), "Sgd: momentum: got inf"),
-        (lambda p: rw.optim.SGD(p, weight_decay=-1), "Sgd: weight_decay: got -1"),
-        (lambda p: rw.optim.SGD(p, nesterov=True), "Sgd: nesterov: got true without momentum"),
+        (lambda p: rw.optim.SGD(p, momentum=np.inf), "SGD: momentum: got inf"),
+        (lambda p: rw.optim.SGD(p, weight_decay=-1), "SGD: weight_decay: got -1"),
+        (lambda p: rw.optim.SGD(p, nesterov=True), "SGD: nesterov: got true without momentum"),
+        (lambda p: rw.optim.SGD(p, momentum=0.9, dampening=-1), "SGD: dampening: got -1"),
+        (lambda p: rw.optim.SGD(p, dampening=0.5), "SGD: dampening: got 0.5.* without momentum"),
+        (
+            lambda p: rw.optim.SGD(p, momentum=0.9, dampening=0.5, nesterov=True),
+            "SGD: dampening: got 0.5.* with nesterov, expected 0",
+        ),
         (lambda p: rw.optim.SGD(p, threads=0), "SGD: threads: got 0"),
         (lambda p: rw.optim.CosineSchedule(0.1, steps=0), "CosineSchedule: steps: got 0"),
     ],
@@ -120,3 +126,80 @@ def test_the_same_bits_for_any_number_of_threads(threads):
     rw.optim.Adam(more, threads=threads).step(gradient, rows=rows)
 
     np.testing.assert_array_equal(one, more)
+
+
+def some_steps(optimizer, parameters, count, seed):
+    """Dense steps, and steps on rows where the parameter is a table."""
+    rng = np.random.default_rng(seed)
+    for step in range(count):
+        rows = {"table": rng.integers(0, 9, 5)} if step % 2 else None
+        shape = (5, 3) if rows else (9, 3)
+        gradients = {"table": rng.normal(size=shape), "bias": rng.normal(size=4).astype("f4")}
+        optimizer.step(gradients, rows=rows)
+
+
+RESUMABLE = pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: rw.optim.Adam(p, rw.optim.CosineSchedule(0.1, steps=20)),
+        lambda p: rw.optim.SGD(p, rw.optim.CosineSchedule(0.1, steps=20)),
+        lambda p: rw.optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+        lambda p: rw.optim.SGD(p, 0.1, momentum=0.9, dampening=0.3),
+    ],
+    ids=["adam", "sgd", "nesterov", "dampened"],
+)
+
+
+@RESUMABLE
+def test_training_goes_on_from_a_file_to_the_same_bits(make, tmp_path):
+    parameters = {"table": np.ones((9, 3)), "bias": np.ones(4, "f4")}
+    whole = make(parameters)
+    some_steps(whole, parameters, 6, seed=0)
+    rw.io.save_safetensors(tmp_path / "state", whole.state_dict())
+    copies = {name: values.copy() for name, values in parameters.items()}
+
+    resumed = make(copies)
+    resumed.load_state_dict(rw.io.load_safetensors(tmp_path / "state").tensors)
+
+    some_steps(whole, parameters, 6, seed=1)
+    some_steps(resumed, copies, 6, seed=1)
+    assert resumed.steps == 12
+    for name in parameters:
+        np.testing.assert_array_equal(copies[name], parameters[name])
+
+
+def test_the_state_is_copied_and_shaped_as_the_parameters():
+    optimizer = rw.optim.Adam(np.ones((2, 3)))
+    optimizer.step(np.full((2, 3), 2.0))
+
+    state = optimizer.state_dict()
+
+    np.testing.assert_allclose(state["mean"], np.full((2, 3), 0.2))
+    np.testing.assert_allclose(state["square"], np.full((2, 3), 0.004))
+    state["mean"][:] = 0
+    assert optimizer.state_dict()["mean"].all()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"w.mean": None}, rw.ConfigError, r"expected \['steps', 'w.mean', 'w.square'\]"),
+        ({"v.mean": np.ones(3)}, rw.ConfigError, r"got \['steps', 'v.mean'"),
+        ({"w.mean": np.ones(2)}, rw.ShapeError, r"state\['w.mean'\]: got shape \(2,\)"),
+        ({"w.square": np.ones(3, "f4")}, rw.DTypeError, "float32, expected float64"),
+        ({"steps": np.array(-1)}, rw.ConfigError, r"state\['steps'\]: got -1"),
+        ({"steps": np.array(1.5)}, rw.ConfigError, r"state\['steps'\]: got .*1.5"),
+        ({"steps": np.ones(0, int)}, rw.ShapeError, r"state\['steps'\]: got shape \(0,\)"),
+    ],
+)
+def test_a_foreign_state_is_refused_and_changes_nothing(change, error, message):
+    optimizer = rw.optim.Adam({"w": np.ones(3)})
+    optimizer.step({"w": np.ones(3)})
+    before = optimizer.state_dict()
+    state = {"steps": np.array(9), "w.mean": np.zeros(3), "w.square": np.zeros(3), **change}
+
+    with pytest.raises(error, match=message):
+        optimizer.load_state_dict({k: v for k, v in state.items() if v is not None})
+
+    after = optimizer.state_dict()
+    assert all((after[key] == before[key]).all() for key in before)

@@ -1,5 +1,6 @@
 """bench/peers: the tables of the quality page, and their places in it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -61,3 +62,45 @@ def test_a_comparison_knows_its_ratio():
 
     assert work.to_dict()["ratio"] == 1.5
     assert show([work]).splitlines()[-1] == "| `work` | a peer | yes | 2.000 | 3.000 | 1.50 |"
+
+
+def test_short_times_keep_their_digits():
+    from run import seconds
+
+    assert [seconds(s) for s in (12.3456, 0.1, 0.0023456)] == ["12.346", "0.100", "0.002346"]
+
+
+def test_dense_products_have_the_sizes_of_the_benchmark_and_agree_before_they_are_timed(
+    monkeypatch,
+):
+    import dense_products
+
+    source = (Path(dense_products.__file__).parents[1] / "ops" / "linear_bench.cpp").read_text()
+    literal = re.search(r"Size sizes\[\] = \{(.+?)\};", source, re.DOTALL)
+    listed = re.findall(r"\{([\d', ]+)\}", literal[1])
+    sizes = [tuple(int(x) for x in size.replace("'", "").split(",")) for size in listed]
+    assert sizes == dense_products.SIZES
+
+    monkeypatch.setattr(dense_products, "SIZES", [(20, 30, 7)])
+    monkeypatch.setattr(dense_products, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)  # it outlives the test
+    (found,) = dense_products.compare(threads=1, repeats=1)
+
+    assert found.agree
+    assert found.name == "linear_20x30x7_vs_torch"
+    assert found.ours_s > 0
+    assert found.peer_s > 0
+    assert len(found.details["runs"]["ours"]) == dense_products.ROUNDS
+
+
+def test_dense_products_that_differ_do_not_agree():
+    import dense_products
+
+    expected = np.zeros((4, 3), np.float32)
+    other = expected.copy()
+    other[2, 1] = 1e-3
+
+    assert dense_products.agree(expected, expected, 30)
+    assert not dense_products.agree(other, expected, 30)
+    assert not dense_products.agree(np.full_like(other, np.nan), expected, 30)
+    assert not dense_products.agree(expected[:3], expected, 30)

@@ -8,6 +8,16 @@ import relweave as rw
 from relweave import quickstart
 
 
+def test_a_place_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    lines = []
+
+    with pytest.raises(rw.IoError, match="Not a directory"):
+        quickstart.run(tmp_path / "file", say=lines.append)
+
+    assert lines == []
+
+
 @pytest.mark.slow
 def test_the_quick_start_tells_and_writes(tmp_path):
     lines = []

@@ -44,8 +44,16 @@ def test_bash_stops_at_the_first_failing_command(run):
     assert "reached" not in done.stdout
 
 
-def test_unmarked_blocks_are_not_run(run):
-    done = run("```python\nraise SystemExit(1)\n```\n")
+@pytest.mark.parametrize("mark", ["", " covered by nowhere.py", " Tested"])
+def test_a_block_that_nothing_runs_fails(run, mark):
+    done = run(f"# Title\n\n```python{mark}\nraise SystemExit(1)\n```\n")
+
+    assert done.returncode == 1
+    assert "line 3: neither tested nor covered by a file" in done.stdout
+
+
+def test_blocks_covered_elsewhere_and_other_languages_are_not_run(run):
+    done = run("```bash covered by scripts/test.sh\nfalse\n```\n\n```text\na -> b\n```\n")
 
     assert done.returncode == 0
     assert "0 passed, 0 failed" in done.stdout

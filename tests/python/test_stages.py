@@ -33,16 +33,34 @@ def test_counts_are_those_of_a_matrix_product(tiny):
     np.testing.assert_array_equal(dense, shared)
 
 
-def test_graph_reports(graph):
+def test_the_graph_reports_what_became_of_events_and_pairs(tiny, graph):
     report = graph.report()
+
+    assert report.events == len(tiny.log())
+    assert report.events_dropped == 0
+    assert report.links_found == report.links + report.below_min_count + report.beyond_top
+    assert (report.links, report.items) == (len(graph), N_ITEMS)
+    assert report.largest_degree == graph.degrees().max()
+    assert f"links found        {report.links_found:,}" in str(report)
+    assert report.to_dict()["pairs"] == report.pairs
+
+
+def test_the_graph_counts_events_of_unknown_items(tiny):
+    known = rw.Catalog({"item": tiny.items["item"][:100]}, id="item")
+
+    report = rw.CoInteractionGraph.build(tiny.log(), known).report()
+
+    assert report.events_dropped > 0
+    assert report.events + report.events_dropped == len(tiny.log())
+
+
+def test_the_graph_counts_links_between_types(graph):
     relations = graph.relation_counts()
 
-    assert report["links"] == len(graph)
     assert graph.degrees().sum() == 2 * len(graph)
     assert np.triu(relations).sum() == len(graph)
     assert (relations == relations.T).all()
     assert "CoInteractionGraph(160 items" in repr(graph)
-    assert "<table" in graph._repr_html_()
 
 
 def test_the_hgnn_alone(tiny, graph):
@@ -73,6 +91,25 @@ def test_stages_joined_by_hand_are_the_recommender(tiny, graph, model):
     np.testing.assert_allclose(scores, model.score_users(["u0", "u1"]), atol=1e-5)
 
 
+def test_cold_items_by_hand_are_those_of_the_recommender(tiny, graph):
+    catalog = tiny.catalog()
+    features = tiny.vectors[catalog.rows]
+    settings = {**SMALL, "towers": {**SMALL["towers"], "cold_items": 0.3}}
+    hgnn = rw.HGNN(config=SMALL["hgnn"], seed=3).fit(graph, features, progress=False)
+    without_links = hgnn.embed_new(catalog, tiny.vectors)[catalog.rows]
+    towers = rw.TwoTower(config=settings["towers"], seed=3)
+
+    towers.fit(
+        tiny.log(), catalog, features, hgnn.vectors_, progress=False, cold_vectors=without_links
+    )
+
+    model = rw.Recommender(seed=3, **settings)
+    model.fit(tiny.log(), catalog, tiny.vectors, progress=False)
+    np.testing.assert_array_equal(towers.item_vectors_, model.item_vectors_)
+    with pytest.raises(rw.ShapeError, match="cold_vectors"):
+        towers.fit(tiny.log(), catalog, features, hgnn.vectors_, progress=False)
+
+
 def test_new_items_through_the_hgnn(tiny, graph, model):
     features = tiny.vectors[tiny.catalog().rows]
     hgnn = rw.HGNN(config=SMALL["hgnn"], seed=3).fit(graph, features, progress=False)
@@ -94,7 +131,7 @@ def test_new_items_through_the_hgnn(tiny, graph, model):
         (
             lambda g: rw.HGNN(config={"epochs": -1}).fit(g, np.ones((160, 4))),
             rw.ConfigError,
-            "epochs",
+            "HGNNConfig: epochs",
         ),
     ],
 )

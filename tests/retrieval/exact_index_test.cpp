@@ -181,3 +181,51 @@ TEST_CASE("the index refuses bad input", "[retrieval]") {
   CHECK_THROWS_AS(ExactIndex(bad.view()), ConfigError);
   CHECK_THROWS_AS(search(index, vectors.view(), 2, {.allowed_items = outside}), IndexError);
 }
+
+TEST_CASE("a search in which nothing is left gives empty places", "[retrieval]") {
+  auto const vectors = test::random_matrix<float>(4, 3, 6);
+  auto const query = test::random_matrix<float>(1, 3, 7);
+  ExactIndex const index(vectors.view());
+  std::vector<std::int64_t> const offsets{0, 4};
+  std::vector<NodeId> const all{3, 1, 0, 2};
+  NodeTypeId const other[] = {NodeTypeId{5}};
+
+  auto const excluded =
+      search(index, query.view(), 2,
+             {.excluded_offsets = test::view_of(offsets), .excluded_items = test::view_of(all)});
+  auto const typed = search(index, query.view(), 2, {.allowed_types = other});
+  auto const empty = search(ExactIndex(MatrixView<float const>{nullptr, 0, 3}), query.view(), 2);
+
+  for (Answer const* const answer : {&excluded, &typed, &empty}) {
+    CHECK(answer->items.view()(0, 0) == -1);
+    CHECK(answer->scores.view()(0, 1) == nothing);
+  }
+}
+
+TEST_CASE("vectors, biases and exclusions that do not fit are refused", "[retrieval]") {
+  auto const vectors = test::random_matrix<float>(4, 3, 6);
+  auto const query = test::random_matrix<float>(2, 3, 7);
+  ExactIndex index(vectors.view());
+  std::vector<NodeTypeId> const one_type{NodeTypeId{0}};
+  std::vector<float> const short_bias{1}, bad_bias{0, 0, nothing, 0};
+  std::vector<std::int64_t> const short_offsets{0, 1}, late{1, 1, 1}, falling{0, 2, 1};
+  std::vector<NodeId> const one{0}, outside{4};
+  auto const exclude = [&](std::vector<std::int64_t> const& offsets,
+                           std::vector<NodeId> const& items) {
+    search(index, query.view(), 2,
+           {.excluded_offsets = test::view_of(offsets), .excluded_items = test::view_of(items)});
+  };
+
+  CHECK_THROWS_WITH(ExactIndex(MatrixView<float const>{vectors.data(), 4, 0}),
+                    Catch::Contains("at least one number"));
+  CHECK_THROWS_AS(ExactIndex(vectors.view(), test::view_of(one_type)), ShapeError);
+  CHECK_THROWS_AS(ExactIndex(vectors.view(), {}, test::view_of(short_bias)), ShapeError);
+  CHECK_THROWS_WITH(ExactIndex(vectors.view(), {}, test::view_of(bad_bias)),
+                    Catch::Contains("-inf"));
+  CHECK_THROWS_AS(index.add(query.view().col_slice(0, 2)), ShapeError);
+  CHECK_THROWS_AS(exclude(short_offsets, one), ShapeError);
+  CHECK_THROWS_AS(exclude(late, one), ShapeError);
+  CHECK_THROWS_AS(exclude(falling, one), ShapeError);
+  CHECK_THROWS_AS(exclude({0, 1, 1}, outside), IndexError);
+  CHECK(index.size() == 4);
+}

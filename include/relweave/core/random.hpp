@@ -38,6 +38,7 @@ enum class Purpose : std::uint32_t {
   synthetic = 9,
   edge_flip = 10,
   hash_encoder = 11,
+  cold_items = 12,
 };
 
 /// Random numbers of one (seed, purpose, index): the index is what the numbers belong to, such as

@@ -28,12 +28,16 @@ class RELWEAVE_API CheckpointWriter {
   void set_config(std::string json) { config_ = std::move(json); }
 
   /// Writes to `directory`, whose parents are made when missing. An older checkpoint is replaced; a
-  /// directory that holds anything else, or a file, is refused. Throws IoError and leaves no trace:
-  /// an older checkpoint stays as it is.
+  /// directory that holds anything else, also beside a checkpoint, or a file, is refused. Throws
+  /// IoError and leaves no trace: an older checkpoint stays as it is.
   void commit(std::filesystem::path const& directory) const;
 
+  /// Throws IoError where commit() would for what is there already or for missing rights, so that
+  /// it shows before a long training. Writes nothing.
+  static void expect_place(std::filesystem::path const& directory);
+
  private:
-  void replace(std::filesystem::path const& directory) const;
+  void replace(std::filesystem::path const& place) const;
 
   SafetensorsWriter tensors_;
   std::string config_ = "{}";

@@ -128,6 +128,10 @@ class RELWEAVE_API Recommender {
  private:
   static Recommender read(std::filesystem::path const& directory);
   void expect_fitted(std::string_view function) const;
+  TrainingHistory train_towers(HostContext const& ctx, TwoTower& towers,
+                               graph::InteractionLogView const& log,
+                               MatrixView<float const> user_features,
+                               ProgressCallback const& progress) const;
   void set_general_vectors(HostContext const& ctx);
   void index_general(HostContext const& ctx);
   void build_index(HostContext const& ctx);

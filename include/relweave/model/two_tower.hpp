@@ -43,6 +43,7 @@ struct TwoTowerConfig {
   std::int64_t window_seconds = 0;  ///< 0: no limit
   double weak_weight = 0.3;         ///< of weak signals in the history; strong ones weigh 1
   double hidden_history = 0.03;     ///< share of examples without history: teaches the cold user
+  double cold_items = 0;            ///< share of a step's items shown as new ones, without links
   double trend = 0.5;               ///< weight of the recent-popularity prior at serving
   std::int64_t trend_seconds = 90LL * 86400;
   std::uint64_t seed = 0;
@@ -57,10 +58,12 @@ struct Histories {
 };
 
 /// What is known of items: features (n, f) text and metadata; vectors (n, v) pooled in histories
-/// and given to the item tower: HGNN vectors in 2T-HGNN, the text vectors in 2T alone.
+/// and given to the item tower: HGNN vectors in 2T-HGNN, the text vectors in 2T alone;
+/// cold_vectors (n, v), for training with cold_items: what `vectors` would be without links.
 struct ItemInputs {
   MatrixView<float const> features;
   MatrixView<float const> vectors;
+  MatrixView<float const> cold_vectors = {};
 };
 
 /// User tower and item tower into one vector space. The user tower reads a history and optional
@@ -70,7 +73,7 @@ class RELWEAVE_API TwoTower {
   explicit TwoTower(TwoTowerConfig config = {}) : config_(std::move(config)) {}
 
   /// Trains on the strong interactions of `log` (sorted by user, then time).
-  /// user_features (user_count, c) or empty.
+  /// user_features (user_count, c) or empty. config.cold_items needs items.cold_vectors.
   TrainingHistory fit(HostContext const& ctx, graph::InteractionLogView const& log,
                       graph::ItemTypes const& types, ItemInputs const& items,
                       MatrixView<float const> user_features, ProgressCallback const& progress = {});

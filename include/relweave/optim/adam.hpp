@@ -42,6 +42,14 @@ class RELWEAVE_API Adam {
   void step_rows(HostContext const& ctx, MatrixView<T> table, In<VectorView<NodeId const>> rows,
                  In<MatrixView<T const>> gradients, double learning_rate);
 
+  /// What steps leave behind: t, m and v, (size) each.
+  std::int64_t steps() const { return steps_; }
+  VectorView<T const> mean() const { return mean_.view(); }
+  VectorView<T const> square() const { return square_.view(); }
+  /// Goes on from there, to the same bits. Throws ShapeError for another size, ConfigError for a
+  /// negative t; nothing has changed then.
+  void restore(std::int64_t steps, In<VectorView<T const>> mean, In<VectorView<T const>> square);
+
  private:
   AdamConfig config_;
   std::int64_t steps_ = 0;

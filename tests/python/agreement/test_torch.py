@@ -84,6 +84,28 @@ def test_layer_and_every_gradient_equal_autograd(reduce, dtype, tolerance):
         np.testing.assert_allclose(gradient, weights[name].grad, atol=20 * tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 1, 1), (130, 37, 65), (300, 780, 51), (0, 3, 4)])
+@pytest.mark.parametrize(("dtype", "eps"), [(np.float32, 2**-23), (np.float64, 2**-52)])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_dense_layer_equals_torch(m, k, n, dtype, eps, with_bias):
+    rng = np.random.default_rng(7)
+    x, weight, bias = (rng.uniform(-1, 1, size).astype(dtype) for size in ((m, k), (k, n), n))
+    expected = torch.tensor(x) @ torch.tensor(weight)
+    if with_bias:
+        expected = functional.linear(
+            torch.tensor(x), torch.tensor(weight.T.copy()), torch.tensor(bias)
+        )
+
+    out = rw.ops.linear(x, weight, bias if with_bias else None)
+    rectified = rw.ops.linear(
+        torch.tensor(x), weight, bias if with_bias else None, activation="relu", threads=1
+    )
+
+    assert out.dtype == dtype
+    np.testing.assert_allclose(out, expected, rtol=0, atol=2 * eps * (k + 1))
+    np.testing.assert_array_equal(rectified, np.maximum(out, 0))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_one_relation_equals_pyg_sage_conv():
     from torch_geometric.nn import SAGEConv

@@ -17,6 +17,7 @@ SGD_SETTINGS = pytest.mark.parametrize(
         {"weight_decay": 0.05},
         {"momentum": 0.9},
         {"momentum": 0.9, "weight_decay": 0.05},
+        {"momentum": 0.9, "weight_decay": 0.05, "dampening": 0.4},
         {"momentum": 0.8, "weight_decay": 0.05, "nesterov": True},
     ],
 )

@@ -17,6 +17,9 @@ struct RowKernels {
   void (*axpy)(T a, T const* x, std::int64_t d, T* y);
 
   T (*dot)(T const* x, T const* y, std::int64_t d);
+
+  /// to = from / norm, zeros as they are; returns the norm. `to` may be `from`.
+  T (*normalize)(T const* from, std::int64_t d, T* to);
 };
 
 /// The kernels of the instruction set that `ctx` asks for.

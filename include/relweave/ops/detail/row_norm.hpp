@@ -39,39 +39,36 @@ T dot(T const* x, T const* y, std::int64_t d) {
   return total;
 }
 
-/// The L2 norm of d elements, right for every finite row whose norm is finite.
 template <typename T>
-T row_norm(T const* row, std::int64_t d) {
-  T const squares = dot(row, row, d);
+void divide_row(T const* from, T by, std::int64_t d, T* to) {
+  simd::for_pieces<T, 1>(0, d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
+    simd::store(to + f, simd::load<L>(from + f) / by);
+  });
+}
+
+/// Writes a row divided by its L2 norm, zeros as they are, and returns the norm. `to` may be
+/// `from`. Right for every finite row; the returned norm is infinite where T does not hold it.
+template <typename T>
+T normalize_row(T const* from, std::int64_t d, T* to) {
+  T const squares = dot(from, from, d);
   if ((squares > smallest_safe_square<T> && squares - squares == 0) || squares != squares) {
-    return square_root(squares);
+    T const norm = square_root(squares);
+    divide_row(from, norm, d, to);
+    return norm;
   }
   T largest = 0;
   for (std::int64_t f = 0; f < d; ++f) {
-    T const size = row[f] < 0 ? -row[f] : row[f];
+    T const size = from[f] < 0 ? -from[f] : from[f];
     largest = size > largest ? size : largest;
   }
   if (largest == 0 || largest - largest != 0) {  // all zero, or infinite
+    divide_row(from, largest == 0 ? T{1} : largest, d, to);
     return largest;
   }
-  T scaled = 0;
-  for (std::int64_t f = 0; f < d; ++f) {
-    T const x = row[f] / largest;
-    scaled += x * x;
-  }
-  return largest * square_root(scaled);
-}
-
-/// Divides a row by its norm, unless that is zero, and returns the norm.
-template <typename T>
-T normalize_row(T* row, std::int64_t d) {
-  T const norm = row_norm(row, d);
-  if (norm != 0) {
-    simd::for_pieces<T, 1>(0, d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
-      simd::store(row + f, simd::load<L>(row + f) / norm);
-    });
-  }
-  return norm;
+  divide_row(from, largest, d, to);
+  T const norm = square_root(dot(to, to, d));
+  divide_row(to, norm, d, to);
+  return largest * norm;
 }
 
 }  // namespace RELWEAVE_ISA_NAMESPACE

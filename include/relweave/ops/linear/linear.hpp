@@ -9,15 +9,27 @@ namespace relweave::ops {
 
 enum class Transpose { no, yes };
 
-/// Multiply two matrices: out = op(a) op(b), or out += op(a) op(b) with accumulate.
-/// Determinism: any_thread_count. Without transposes, row i of out depends, bit by bit, on row i of
-/// a and on b alone: not on the rows around it or their number.
 struct MatmulParams {
   Transpose a = Transpose::no;
   Transpose b = Transpose::no;
+  /// Add to `out` instead of overwriting it.
   bool accumulate = false;
 };
 
+/// Multiply two matrices: out = op(a) op(b), or out += op(a) op(b) with accumulate.
+/// Shapes:      op(a) (m, k), op(b) (k, n), where op transposes a stored (k, m) or (n, k) if asked;
+///              out (m, n). With k = 0 the product is 0.
+/// Numerics:    accumulates in T. Without transposes, each element is one chain of multiply-adds in
+///              the order of k, and row i of out depends, bit by bit, on row i of a and on b alone:
+///              not on the rows around it or their number. NaN follows the arithmetic.
+/// Aliasing:    out may not overlap a or b.
+/// Cost:        2 m k n operations. Workspace: none without transposes, 48 KiB of each thread's
+///              stack; with them, the blocks that Eigen packs, which it allocates.
+/// Determinism: any_thread_count: blocks of rows depend on m, n and k alone.
+/// Throws:      ShapeError when b or out do not fit.
+/// Source:      Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication
+///              (doi:10.1145/1356052.1356053): tiles in registers, panels in the cache. Only b is
+///              copied into panels. Transposed sides, which gradients have, are Eigen's.
 template <Scalar T>
 RELWEAVE_API void matmul(HostContext const& ctx, In<MatrixView<T const>> a,
                          In<MatrixView<T const>> b, MatmulParams const& params, MatrixView<T> out);
@@ -26,15 +38,23 @@ struct LinearParams {
   Activation activation = Activation::identity;
 };
 
-/// out = activation(x weight + bias).  x (m, k), weight (k, n), bias (n) or empty, out (m, n).
-/// Determinism: any_thread_count, and a row of out does not depend on the rows around it.
+/// Apply a dense layer: out = activation(x weight + bias).
+/// Shapes:      x (m, k); weight (k, n); bias (n), or empty for none; out (m, n).
+/// Numerics:    as matmul without transposes; then the bias is added, then relu, which keeps NaN.
+///              A row of out does not depend on the rows around it.
+/// Aliasing:    out may not overlap x, weight or bias.
+/// Cost:        2 m k n operations; bias and activation walk each block of out once more. No
+///              workspace, 48 KiB of each thread's stack.
+/// Determinism: any_thread_count, as matmul.
+/// Throws:      ShapeError when weight, bias or out do not fit.
+/// Source:      as matmul.
 template <Scalar T>
 RELWEAVE_API void linear(HostContext const& ctx, In<MatrixView<T const>> x,
                          In<MatrixView<T const>> weight, In<VectorView<T const>> bias,
                          LinearParams const& params, MatrixView<T> out);
 
-/// Where linear_backward writes; an empty view is skipped. `x` is overwritten (or added to with
-/// accumulate_x); `weight` and `bias` are always added to.
+/// Where linear_backward writes; an empty view is skipped. `x` is overwritten, or added to with
+/// accumulate_x; `weight` and `bias` are always added to.
 template <Scalar T>
 struct LinearGradients {
   MatrixView<T> x;
@@ -43,7 +63,17 @@ struct LinearGradients {
   bool accumulate_x = false;
 };
 
-/// Gradients of linear from its output (needed by relu) and the gradient of that output.
+/// Gradients of linear. With g = grad_out where activation passes it:
+/// x = g weight^T, weight += x^T g, bias += the sum of g's rows.
+/// Shapes:      x (m, k); weight (k, n); grad_out (m, n); out (m, n), that of the forward pass,
+///              read for relu alone; gradients of the shapes of what they belong to, or empty.
+/// Numerics:    relu passes where out > 0. Sums in T; that of bias in the order of the rows.
+/// Aliasing:    gradients may overlap neither each other nor an input.
+/// Cost:        2 m k n operations for each of x and weight; m n for bias, on the calling thread.
+///              Workspace: m n T with relu; the blocks that Eigen packs, which it allocates.
+/// Determinism: any_thread_count, as matmul.
+/// Throws:      ShapeError when an argument does not fit, before anything is written.
+/// Source:      derived from the formula of linear.
 template <Scalar T>
 RELWEAVE_API void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
                                   In<MatrixView<T const>> weight, In<MatrixView<T const>> out,

@@ -160,7 +160,8 @@ void aggregate(AggregateArguments<T> const& a, AggregatePass const& pass, std::i
           aggregate_piece<reduce, L, N>(a, pass, i, f);
         });
     if (a.params.l2_normalize && pass.end_relation == a.relations) {
-      T const norm = normalize_row(a.out + i * a.out_stride, a.d);
+      T* const row = a.out + i * a.out_stride;
+      T const norm = normalize_row(row, a.d, row);
       if (a.norm != nullptr) {
         a.norm[i] = norm;
       }

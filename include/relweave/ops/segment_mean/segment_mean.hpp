@@ -32,10 +32,12 @@ struct SegmentMeanParams {
 /// Numerics:    accumulates in T, in the order of the entries. A segment whose weights sum to 0 has
 ///              mean 0. NaN in x or weights reaches out. Weights are meant to be non-negative.
 /// Aliasing:    out may not overlap x.
-/// Cost:        2 n_entries d operations; (n_entries + n_segments) d sizeof(T) bytes. No workspace.
+/// Cost:        2 n_entries d operations; (n_entries + n_segments) d sizeof(T) bytes.
+///              Workspace: n_segments T, the factor of each segment.
 /// Determinism: any_thread_count: each segment is one sequence of sums.
-/// Throws:      ShapeError when out or weights have the wrong size; IndexError when offsets descend
-///              or leave the entries, or an index is outside [0, n); ConfigError for Reduce::max.
+/// Throws:      ShapeError when out or weights have the wrong size or offsets have no element;
+///              IndexError when offsets descend or leave the entries, or an index is outside
+///              [0, n); ConfigError for Reduce::max.
 /// Source:      De Nadai et al. 2024, section 4.2: a user is the mean of the items by type
 ///              (arXiv:2403.05185).
 template <Scalar T>
@@ -44,13 +46,17 @@ RELWEAVE_API void segment_mean(HostContext const& ctx, Segments<T> const& segmen
                                MatrixView<T> out);
 
 /// Gradient of segment_mean in x: grad_x[j] = sum of w_e / sum w grad_out[s] over the entries e
-/// with index j. Always overwrites grad_x (n, d): `accumulate` concerns `out` alone. Weights get
-/// none. Numerics:    sums in T, in the order of the entries. Aliasing:    grad_x may not overlap
-/// grad_out. Cost:        2 n_entries d operations, plus n d sizeof(T) bytes written. Workspace:
-/// per thread
-///              one tile of columns of grad_x where that fits a cache.
+/// with index j; without the division for Reduce::sum. Always overwrites grad_x: `accumulate`
+/// concerns `out` alone. Weights get none.
+/// Shapes:      grad_out (n_segments, d); grad_x (n, d).
+/// Numerics:    sums in T, in the order of the entries. Under mean, a segment whose weights sum to
+///              0 gives no gradient. A row without an entry gets 0.
+/// Aliasing:    grad_x may not overlap grad_out.
+/// Cost:        2 n_entries d operations, plus n d sizeof(T) bytes written. Workspace:
+///              n_segments T, and per thread one tile of columns of grad_x where that fits a cache.
 /// Determinism: any_thread_count: tasks own columns of grad_x.
-/// Throws:      as segment_mean.
+/// Throws:      as segment_mean, with grad_out in place of out.
+/// Source:      derived from the formula of segment_mean.
 template <Scalar T>
 RELWEAVE_API void segment_mean_backward(HostContext const& ctx, Segments<T> const& segments,
                                         In<MatrixView<T const>> grad_out,
