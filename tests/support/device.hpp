@@ -13,7 +13,7 @@ namespace relweave::test {
 /// A stream and a workspace of the device that the tests run on.
 class Device {
  public:
-  explicit Device(std::int64_t workspace_bytes = std::int64_t{64} << 20)
+  explicit Device(std::int64_t workspace_bytes = std::int64_t{4} << 20)
       : workspace_(workspace_bytes) {}
 
   CudaContext context() { return {.stream = stream_.get(), .workspace = &workspace_}; }

@@ -2,6 +2,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -79,5 +80,52 @@ RELWEAVE_API void linear_backward(HostContext const& ctx, In<MatrixView<T const>
                                   In<MatrixView<T const>> weight, In<MatrixView<T const>> out,
                                   In<MatrixView<T const>> grad_out, LinearParams const& params,
                                   LinearGradients<T> const& gradients);
+
+/// matmul on a device, by cuBLAS. A row of out may depend on the number of rows: cuBLAS chooses its
+/// tiles by it. The first product of a shape on a thread cannot be captured in a CUDA graph.
+/// Numerics:    sums in float.
+/// Cost:        2 m k n operations. Workspace: linear_workspace.
+/// Determinism: run_to_run on one type of device.
+/// Throws:      as on the host; ConfigError without workspace; NotCompiledError, DeviceError,
+///              CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void matmul(CudaContext const& ctx, In<MatrixView<T const, Space::device>> a,
+                         In<MatrixView<T const, Space::device>> b, MatmulParams const& params,
+                         MatrixView<T, Space::device> out);
+
+/// linear on a device, by cuBLAS, which adds bias and activation to the product's last step.
+/// Numerics:    as matmul on a device; NaN may become 0 under relu.
+/// Cost, determinism, throws: as matmul on a device.
+template <DeviceScalar T>
+RELWEAVE_API void linear(CudaContext const& ctx, In<MatrixView<T const, Space::device>> x,
+                         In<MatrixView<T const, Space::device>> weight,
+                         In<VectorView<T const, Space::device>> bias, LinearParams const& params,
+                         MatrixView<T, Space::device> out);
+
+/// As LinearGradients; gradients of parameters are sums over many rows, and float whatever T is.
+template <DeviceScalar T>
+struct DeviceLinearGradients {
+  MatrixView<T, Space::device> x;
+  MatrixView<float, Space::device> weight;
+  VectorView<float, Space::device> bias;
+  bool accumulate_x = false;
+};
+
+/// linear_backward on a device. Workspace: linear_workspace, and with relu or bias what
+/// linear_backward_workspace says.
+template <DeviceScalar T>
+RELWEAVE_API void linear_backward(CudaContext const& ctx, In<MatrixView<T const, Space::device>> x,
+                                  In<MatrixView<T const, Space::device>> weight,
+                                  In<MatrixView<T const, Space::device>> out,
+                                  In<MatrixView<T const, Space::device>> grad_out,
+                                  LinearParams const& params,
+                                  DeviceLinearGradients<T> const& gradients);
+
+/// Bytes of workspace that matmul and linear take on a device, whatever their size.
+RELWEAVE_API std::int64_t linear_workspace();
+/// Bytes of workspace that linear_backward takes for grad_out (m, n) of elements of
+/// `element_bytes`.
+RELWEAVE_API std::int64_t linear_backward_workspace(std::int64_t m, std::int64_t n,
+                                                    std::int64_t element_bytes);
 
 }  // namespace relweave::ops
