@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <numeric>
 #include <set>
 #include <string>
@@ -313,6 +315,19 @@ TEST_CASE("the seed decides who runs first", "[emulation]") {
     distinct.insert(ranks(order));
   }
   CHECK(distinct.size() == 8);
+}
+
+TEST_CASE("outside of sessions the environment chooses the order", "[emulation]") {
+  std::string const order = GENERATE("0", "1", "42");
+  setenv("RELWEAVE_EMULATION_ORDER", order.c_str(), 1);
+
+  { Session const session({.order = 5}); }
+  auto const chosen = emulation::settings().order;
+  unsetenv("RELWEAVE_EMULATION_ORDER");
+  { Session const session; }
+
+  CHECK(std::to_string(chosen) == order);
+  CHECK(emulation::settings().order == 0);
 }
 
 TEST_CASE("host code of a .cu file chooses its grid by the device's size", "[emulation]") {

@@ -7,7 +7,15 @@
 
 #include "emulation/limits.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)  // GCC
+#define RELWEAVE_EMULATION_ASAN
+#elif defined(__has_feature)  // Clang
+#if __has_feature(address_sanitizer)
+#define RELWEAVE_EMULATION_ASAN
+#endif
+#endif
+
+#if defined(RELWEAVE_EMULATION_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -55,20 +63,20 @@ constexpr std::size_t arena_bytes = slot_bytes * max_block_threads;
 // What AddressSanitizer must know about a change of stacks: nothing happens without it.
 void announce_switch([[maybe_unused]] void** fake_stack, [[maybe_unused]] void const* stack,
                      [[maybe_unused]] std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __sanitizer_start_switch_fiber(fake_stack, stack, bytes);
 #endif
 }
 
 void finish_switch([[maybe_unused]] void* fake_stack, [[maybe_unused]] void const** stack,
                    [[maybe_unused]] std::size_t* bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __sanitizer_finish_switch_fiber(fake_stack, stack, bytes);
 #endif
 }
 
 void forget_poison([[maybe_unused]] std::byte* begin, [[maybe_unused]] std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __asan_unpoison_memory_region(begin, bytes);
 #endif
 }
