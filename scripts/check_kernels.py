@@ -1,4 +1,4 @@
-"""Compile every CUDA file for several architectures: no warning, no spilled register, no stack frame.
+"""Compile every CUDA file for several architectures: no warning, no spill, no stack frame.
 
 Prints the registers that each kernel takes, and with --write keeps them in a page, between
 <!-- kernels: begin --> and <!-- kernels: end -->. Needs nvcc and cuBLAS's headers, no GPU.
@@ -18,6 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bench/peers"))
+
+import markdown  # noqa: E402
+
 FLAGS = [
     *("-std=c++20", "-O3", "--expt-relaxed-constexpr", "-Xcompiler", "-Wall,-Wextra,-Wno-restrict"),
     *("-Werror", "all-warnings", "-Xptxas", "-v"),
@@ -79,7 +83,7 @@ def compile_file(nvcc: str, includes: list[str], arch: str, path: Path) -> tuple
     return ("" if done.returncode == 0 else log), read_log(path.name, log)
 
 
-def table(kernels: dict[str, list[Kernel]]) -> str:
+def register_table(kernels: dict[str, list[Kernel]]) -> str:
     """Return the registers per kernel without its template arguments, smallest to largest."""
     archs = list(kernels)
     ranges: dict[tuple[str, str], dict[str, list[int]]] = {}
@@ -87,27 +91,17 @@ def table(kernels: dict[str, list[Kernel]]) -> str:
         for k in found:
             key = (k.file, k.name.split("<")[0])
             ranges.setdefault(key, {}).setdefault(arch, []).append(k.registers)
-    lines = [
-        "| kernel | variants | " + " | ".join(f"sm_{arch}" for arch in archs) + " |",
-        "|---|---:|" + "---:|" * len(archs),
-    ]
+    rows = []
     for (_, name), by_arch in sorted(ranges.items()):
         cells = [
-            f"{min(r)} to {max(r)}" if min(r) < max(r) else f"{min(r)}" for r in by_arch.values()
+            f"{min(r)} to {max(r)}" if min(r) < max(r) else str(min(r)) for r in by_arch.values()
         ]
-        variants = len(next(iter(by_arch.values())))
-        lines.append(f"| `{name}` | {variants} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def replace_block(page: Path, text: str) -> None:
-    begin, end = "<!-- kernels: begin -->\n", "<!-- kernels: end -->"
-    before, rest = page.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
-    page.write_text(f"{before}{begin}{text}\n{end}{after}", encoding="utf-8")
+        rows.append([f"`{name}`", len(next(iter(by_arch.values()))), *cells])
+    return markdown.table(["kernel", "variants", *(f"sm_{arch}" for arch in archs)], rows)
 
 
 def main() -> int:
+    """Compile, judge, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--archs", default="80,90")
     parser.add_argument("--nvcc", default="nvcc")
@@ -135,9 +129,9 @@ def main() -> int:
                     f"{k.spilled_bytes} spilled, expected none"
                 )
                 failed = True
-    print(table(kernels))
+    print(register_table(kernels))
     if a.write:
-        replace_block(a.write, table(kernels))
+        markdown.replace_block(a.write, "kernels", register_table(kernels))
     return 1 if failed else 0
 
 
