@@ -53,4 +53,14 @@ Matrix<To> converted(Matrix<From> const& from) {
   return to;
 }
 
+/// The numbers as T holds them.
+template <typename T>
+Matrix<float> stored_as(Matrix<float> const& from) {
+  return converted<float>(converted<T>(from));
+}
+
+/// The largest relative error of rounding to T.
+template <typename T>
+inline constexpr double rounding = std::is_same_v<T, bfloat16> ? 1.0 / 256 : 1.0 / (1 << 24);
+
 }  // namespace relweave::test
