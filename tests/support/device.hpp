@@ -25,6 +25,12 @@ class Device {
     return to;
   }
   template <typename T>
+  Buffer<T, Space::device> upload(VectorView<T const> from) {
+    Buffer<T, Space::device> to(from.size);
+    copy(context(), from, to.view());
+    return to;
+  }
+  template <typename T>
   Matrix<T> download(MatrixView<T const, Space::device> from) {
     Matrix<T> to(from.rows, from.cols);
     copy(context(), from, to.view());
@@ -32,11 +38,15 @@ class Device {
     return to;
   }
   template <typename T>
-  Buffer<T> download(Buffer<T, Space::device> const& from) {
-    Buffer<T> to(from.size());
-    copy(context(), from.view(), to.view());
+  Buffer<T> download(VectorView<T const, Space::device> from) {
+    Buffer<T> to(from.size);
+    copy(context(), from, to.view());
     synchronize(context());
     return to;
+  }
+  template <typename T>
+  Buffer<T> download(Buffer<T, Space::device> const& from) {
+    return download(from.view());
   }
 
  private:
