@@ -18,15 +18,15 @@ namespace relweave::ops {
 /// positions p that `to` lists for row i.
 template <typename T>
 struct SumRows {
-  DeviceInverse to;
+  DeviceInverse to{};
   NodeId const* sources = nullptr;       ///< null: s = p
   float const* weights = nullptr;        ///< null for ones
   float const* source_scales = nullptr;  ///< null for ones
   float const* scales = nullptr;         ///< null for ones
   bool skip_zeros = false;               ///< positions whose factor is 0 are not read
-  MatrixView<T const, Space::device> from;
+  MatrixView<T const, Space::device> from{};
   bool accumulate = false;  ///< otherwise rows that `to` does not list become 0
-  MatrixView<T, Space::device> out;
+  MatrixView<T, Space::device> out{};
 };
 
 /// Sums in float, in the order of the positions, hubs in chunks. Takes chunks * d floats of
