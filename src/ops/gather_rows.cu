@@ -1,4 +1,4 @@
-#include <string>
+#include <string_view>
 
 #include <relweave/core/cuda/grid.cuh>
 #include <relweave/core/cuda/row_shapes.cuh>
@@ -6,7 +6,7 @@
 #include <relweave/ops/gather_rows/cuda.cuh>
 #include <relweave/ops/gather_rows/gather_rows.hpp>
 
-#include "sum_rows.hpp"
+#include "sum_rows.cuh"
 
 namespace relweave::ops {
 
@@ -25,6 +25,17 @@ void launch_copy(CudaContext const& ctx, std::string_view here, DeviceMatrix<T c
                   x.stride / each, indices.data, indices.size, x.cols / each,
                   reinterpret_cast<Unit*>(out.data), out.stride / each);
   cuda::check_launch(here);
+}
+
+template <typename T>
+void fill_with_zeros(CudaContext const& ctx, std::string_view here,
+                     MatrixView<T, Space::device> out) {
+  auto const bytes = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(T); };
+  cuda::check(here, "cudaMemsetAsync",
+              out.contiguous()
+                  ? cudaMemsetAsync(out.data, 0, bytes(out.rows * out.cols), ctx.stream)
+                  : cudaMemset2DAsync(out.data, bytes(out.stride), 0, bytes(out.cols),
+                                      static_cast<std::size_t>(out.rows), ctx.stream));
 }
 
 }  // namespace
@@ -56,6 +67,37 @@ void gather_rows(CudaContext const& ctx, In<MatrixView<T const, Space::device>> 
   }
 }
 
+template <typename T>
+void sum_rows(CudaContext const& ctx, std::string_view here, cuda::SumRows<T> const& sums) {
+  if (sums.out.empty()) {
+    return;
+  }
+  DeviceGuard const guard(ctx.device);
+  std::int64_t const lists = sums.to.rows.size;
+  if (!sums.accumulate && lists < sums.out.rows) {
+    fill_with_zeros(ctx, here, sums.out);
+  }
+  if (lists == 0) {
+    return;
+  }
+  DeviceWorkspace::Scope scratch(ctx.workspace, here);
+  std::int64_t const d = sums.out.cols;
+  std::int64_t const chunks = sums.to.chunks;
+  float* const partial = scratch.vector<float>(chunks * d).data;
+  cuda::with_shape<T>(d, cuda::aligned(sums.from) && cuda::aligned(sums.out), [&](auto shape) {
+    using Shape = decltype(shape);
+    if (chunks > 0) {
+      RELWEAVE_LAUNCH((cuda::sum_hub_chunks<Shape, T>),
+                      cuda::grid_of(here, ctx, chunks, Shape::lanes), cuda::block_threads, 0,
+                      ctx.stream, sums, partial);
+      cuda::check_launch(here);
+    }
+    RELWEAVE_LAUNCH((cuda::sum_lists<Shape, T>), cuda::grid_of(here, ctx, lists, Shape::lanes),
+                    cuda::block_threads, 0, ctx.stream, sums, partial);
+    cuda::check_launch(here);
+  });
+}
+
 template <DeviceScalar T>
 void scatter_rows(CudaContext const& ctx, In<MatrixView<T const, Space::device>> x,
                   DeviceIndices const& indices, MatrixView<T, Space::device> out) {
@@ -71,6 +113,9 @@ void scatter_rows(CudaContext const& ctx, In<MatrixView<T const, Space::device>>
                                VectorView<NodeId const, Space::device>, DeviceMatrix<T>);        \
   template void scatter_rows<T>(CudaContext const&, DeviceMatrix<T const>, DeviceIndices const&, \
                                 DeviceMatrix<T>)
+template void sum_rows<float>(CudaContext const&, std::string_view, cuda::SumRows<float> const&);
+template void sum_rows<bfloat16>(CudaContext const&, std::string_view,
+                                 cuda::SumRows<bfloat16> const&);
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(bfloat16);
 

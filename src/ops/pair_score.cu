@@ -4,7 +4,7 @@
 #include <relweave/ops/pair_score/cuda.cuh>
 #include <relweave/ops/pair_score/pair_score.hpp>
 
-#include "sum_rows.hpp"
+#include "sum_rows.cuh"
 
 namespace relweave::ops {
 
@@ -55,7 +55,7 @@ void pair_score_backward(CudaContext const& ctx, In<MatrixView<T const, Space::d
   expect_shape(here, "grad_a", grad_a, a.rows, a.cols);
   expect_shape(here, "grad_b", grad_b, b.rows, b.cols);
   // One after the other: the gradients may be the same matrix.
-  SumRows<T> sums{.weights = grad_out.data, .skip_zeros = true, .accumulate = true};
+  cuda::SumRows<T> sums{.weights = grad_out.data, .skip_zeros = true, .accumulate = true};
   sums.to = a_rows.inverse();
   sums.sources = b_rows.view().data;
   sums.from = b;

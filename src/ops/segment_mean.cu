@@ -1,7 +1,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/ops/segment_mean/segment_mean.hpp>
 
-#include "sum_rows.hpp"
+#include "sum_rows.cuh"
 
 namespace relweave::ops {
 

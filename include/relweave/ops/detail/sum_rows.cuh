@@ -1,13 +1,33 @@
-#include "sum_rows.hpp"
+#pragma once
 
-#include <relweave/core/cuda/grid.cuh>
-#include <relweave/core/cuda/row_shapes.cuh>
+#include <cstdint>
 
-namespace relweave::ops {
+#include <relweave/core/cuda/lanes.cuh>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+#include <relweave/ops/gather_rows/device_indices.hpp>
 
-namespace {
+// Kernels that scatter_rows, segment_mean and the gradients of segment_mean and pair_score share: a
+// group of lanes takes a row of out and adds up what the list of that row names.
+
+namespace relweave::ops::cuda {
 
 using namespace relweave::cuda;
+
+/// out[i] (+)= scales[i] * sum of weights[p] source_scales[s] from[s] with s = sources[p], over the
+/// positions p that `to` lists for row i.
+template <typename T>
+struct SumRows {
+  DeviceInverse to{};
+  NodeId const* sources = nullptr;       ///< null: s = p
+  float const* weights = nullptr;        ///< null for ones
+  float const* source_scales = nullptr;  ///< null for ones
+  float const* scales = nullptr;         ///< null for ones
+  bool skip_zeros = false;               ///< positions whose factor is 0 are not read
+  MatrixView<T const, Space::device> from{};
+  bool accumulate = false;  ///< otherwise rows that `to` does not list become 0
+  MatrixView<T, Space::device> out{};
+};
 
 /// Adds up the positions [begin, end) of the lists, for the features that a lane holds.
 template <typename Shape, typename T>
@@ -117,49 +137,4 @@ __global__ void __launch_bounds__(block_threads, 2) sum_lists(SumRows<T> a, floa
   }
 }
 
-template <typename T>
-void fill_with_zeros(CudaContext const& ctx, std::string_view here,
-                     MatrixView<T, Space::device> out) {
-  auto const bytes = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(T); };
-  check(here, "cudaMemsetAsync",
-        out.contiguous() ? cudaMemsetAsync(out.data, 0, bytes(out.rows * out.cols), ctx.stream)
-                         : cudaMemset2DAsync(out.data, bytes(out.stride), 0, bytes(out.cols),
-                                             static_cast<std::size_t>(out.rows), ctx.stream));
-}
-
-}  // namespace
-
-template <typename T>
-void sum_rows(CudaContext const& ctx, std::string_view here, SumRows<T> const& sums) {
-  if (sums.out.empty()) {
-    return;
-  }
-  DeviceGuard const guard(ctx.device);
-  std::int64_t const lists = sums.to.rows.size;
-  if (!sums.accumulate && lists < sums.out.rows) {
-    fill_with_zeros(ctx, here, sums.out);
-  }
-  if (lists == 0) {
-    return;
-  }
-  DeviceWorkspace::Scope scratch(ctx.workspace, here);
-  std::int64_t const d = sums.out.cols;
-  std::int64_t const chunks = sums.to.chunks;
-  float* const partial = scratch.vector<float>(chunks * d).data;
-  with_shape<T>(d, aligned(sums.from) && aligned(sums.out), [&](auto shape) {
-    using Shape = decltype(shape);
-    if (chunks > 0) {
-      RELWEAVE_LAUNCH((sum_hub_chunks<Shape, T>), grid_of(here, ctx, chunks, Shape::lanes),
-                      block_threads, 0, ctx.stream, sums, partial);
-      check_launch(here);
-    }
-    RELWEAVE_LAUNCH((sum_lists<Shape, T>), grid_of(here, ctx, lists, Shape::lanes), block_threads,
-                    0, ctx.stream, sums, partial);
-    check_launch(here);
-  });
-}
-
-template void sum_rows<float>(CudaContext const&, std::string_view, SumRows<float> const&);
-template void sum_rows<bfloat16>(CudaContext const&, std::string_view, SumRows<bfloat16> const&);
-
-}  // namespace relweave::ops
+}  // namespace relweave::ops::cuda
