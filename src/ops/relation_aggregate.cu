@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include <relweave/core/cuda/grid.cuh>
+#include <relweave/core/cuda/row_shapes.cuh>
 #include <relweave/core/error.hpp>
 #include <relweave/ops/relation_aggregate/arg.hpp>
 #include <relweave/ops/relation_aggregate/cuda.cuh>
@@ -11,39 +12,11 @@ namespace relweave::ops {
 
 namespace {
 
-using cuda::RowShape;
+using cuda::aligned;
+using cuda::with_shape;
 
 template <typename T>
 using DeviceMatrix = MatrixView<T, Space::device>;
-
-template <typename T>
-bool aligned(DeviceMatrix<T> m) {
-  constexpr std::size_t bytes = 16;
-  auto const address = reinterpret_cast<std::uintptr_t>(m.data);
-  return address % bytes == 0 && static_cast<std::size_t>(m.stride) * sizeof(T) % bytes == 0;
-}
-
-/// Calls f with the shape for rows of d features. Rows that are not all `whole` packs of 16 bytes
-/// take the shape for any d.
-template <typename T, typename F>
-void with_shape(std::int64_t d, bool whole, F&& f) {
-  if (whole && d == 16) {
-    return f(RowShape<T, 16>{});
-  }
-  if (whole && d == 32) {
-    return f(RowShape<T, 32>{});
-  }
-  if (whole && d == 64) {
-    return f(RowShape<T, 64>{});
-  }
-  if (whole && d == 128) {
-    return f(RowShape<T, 128>{});
-  }
-  if (whole && d == 256) {
-    return f(RowShape<T, 256>{});
-  }
-  f(RowShape<T, 0>{});
-}
 
 void expect_uploaded(std::string_view here, DeviceCsr const& csr) {
   if (csr.fingerprint() == 0) {

@@ -1,72 +1,22 @@
 #include <relweave/ops/segment_mean/segment_mean.hpp>
 
-#include <algorithm>
-#include <string>
-
-#include <relweave/core/error.hpp>
 #include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/ops/segment_mean/kernels.hpp>
 
 #include "column_tiles.hpp"
 #include "edge_partition.hpp"
+#include "segments.hpp"
 
 namespace relweave::ops {
 
 namespace {
 
-/// Checks everything but the pooled side, and returns the number of segments.
-template <typename T>
-std::int64_t check(std::string_view here, Segments<T> const& segments, std::int64_t table_rows,
-                   Reduce reduce) {
-  if (reduce == Reduce::max) {
-    raise<ConfigError>(here, "params.reduce", "max", "mean or sum");
-  }
-  auto const& offsets = segments.offsets;
-  if (offsets.empty()) {
-    raise<ShapeError>(here, "segments.offsets", "no elements", "one more than segments");
-  }
-  if (!segments.weights.empty()) {
-    expect_size(here, "segments.weights", segments.weights, segments.indices.size);
-  }
-  auto const* const descent = std::adjacent_find(offsets.begin(), offsets.end(), std::greater{});
-  if (descent != offsets.end()) {
-    raise<IndexError>(here, "segments.offsets",
-                      std::to_string(descent[1]) + " after " + std::to_string(descent[0]),
-                      "offsets that do not descend");
-  }
-  std::int64_t const first = offsets[0];
-  std::int64_t const last = offsets[offsets.size - 1];
-  if (first < 0 || last > segments.indices.size) {
-    raise<IndexError>(here, "segments.offsets",
-                      std::to_string(first) + " to " + std::to_string(last),
-                      "offsets in [0, " + std::to_string(segments.indices.size) +
-                          "], the number of segments.indices");
-  }
-  expect_indices(here, "segments.indices", segments.indices.slice(first, last - first), table_rows);
-  return offsets.size - 1;
-}
-
-/// What the sum of segment `s` is multiplied by.
-template <typename T>
-T scale_of(Segments<T> const& segments, std::int64_t s, Reduce reduce) {
-  if (reduce == Reduce::sum) {
-    return 1;
-  }
-  std::int64_t const begin = segments.offsets[s];
-  std::int64_t const end = segments.offsets[s + 1];
-  T total = segments.weights.empty() ? static_cast<T>(end - begin) : T{0};
-  for (std::int64_t e = begin; e < end && !segments.weights.empty(); ++e) {
-    total += segments.weights[e];
-  }
-  return total == 0 ? T{0} : 1 / total;
-}
-
 template <typename T>
 cpu::SegmentArguments<T> arguments_of(Segments<T> const& segments, MatrixView<T const> from,
                                       Reduce reduce, VectorView<T> scales) {
   for (std::int64_t s = 0; s < scales.size; ++s) {
-    scales[s] = scale_of(segments, s, reduce);
+    scales[s] = segment_scale(segments, s, reduce);
   }
   return {.offsets = segments.offsets.data,
           .indices = segments.indices.data,
@@ -89,7 +39,7 @@ cpu::SegmentMeanKernels<T> const& kernels_of(HostContext const& ctx) {
 template <Scalar T>
 void segment_mean(HostContext const& ctx, Segments<T> const& segments, In<MatrixView<T const>> x,
                   SegmentMeanParams const& params, MatrixView<T> out) {
-  std::int64_t const n = check("segment_mean", segments, x.rows, params.reduce);
+  std::int64_t const n = check_segments("segment_mean", segments, x.rows, params.reduce);
   expect_shape("segment_mean", "out", out, n, x.cols);
   auto const& kernels = kernels_of<T>(ctx);
   Workspace::Scope scratch(scratch_of(ctx));
@@ -107,7 +57,7 @@ void segment_mean_backward(HostContext const& ctx, Segments<T> const& segments,
                            In<MatrixView<T const>> grad_out, SegmentMeanParams const& params,
                            MatrixView<T> grad_x) {
   constexpr std::string_view here = "segment_mean_backward";
-  std::int64_t const n = check(here, segments, grad_x.rows, params.reduce);
+  std::int64_t const n = check_segments(here, segments, grad_x.rows, params.reduce);
   expect_shape(here, "grad_out", grad_out, n, grad_x.cols);
   auto const& kernels = kernels_of<T>(ctx);
   Workspace::Scope scratch(scratch_of(ctx));

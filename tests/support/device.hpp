@@ -25,6 +25,12 @@ class Device {
     return to;
   }
   template <typename T>
+  Buffer<T, Space::device> upload(VectorView<T const> from) {
+    Buffer<T, Space::device> to(from.size);
+    copy(context(), from, to.view());
+    return to;
+  }
+  template <typename T>
   Matrix<T> download(MatrixView<T const, Space::device> from) {
     Matrix<T> to(from.rows, from.cols);
     copy(context(), from, to.view());
@@ -32,11 +38,15 @@ class Device {
     return to;
   }
   template <typename T>
-  Buffer<T> download(Buffer<T, Space::device> const& from) {
-    Buffer<T> to(from.size());
-    copy(context(), from.view(), to.view());
+  Buffer<T> download(VectorView<T const, Space::device> from) {
+    Buffer<T> to(from.size);
+    copy(context(), from, to.view());
     synchronize(context());
     return to;
+  }
+  template <typename T>
+  Buffer<T> download(Buffer<T, Space::device> const& from) {
+    return download(from.view());
   }
 
  private:
@@ -52,5 +62,15 @@ Matrix<To> converted(Matrix<From> const& from) {
                  [](From x) { return static_cast<To>(static_cast<float>(x)); });
   return to;
 }
+
+/// The numbers as T holds them.
+template <typename T>
+Matrix<float> stored_as(Matrix<float> const& from) {
+  return converted<float>(converted<T>(from));
+}
+
+/// The largest relative error of rounding to T.
+template <typename T>
+inline constexpr double rounding = std::is_same_v<T, bfloat16> ? 1.0 / 256 : 1.0 / (1 << 24);
 
 }  // namespace relweave::test

@@ -144,7 +144,8 @@ __device__ inline void read_packs(T const* row, int lane, std::int64_t tile, std
   }
 }
 
-template <typename Shape, typename T>
+/// Reads a row in float, zeros beyond d. `in_place`: this kernel writes the row, too.
+template <typename Shape, bool in_place = false, typename T>
 __device__ inline Features<Shape> read_row(T const* row, int lane, std::int64_t tile,
                                            std::int64_t d) {
   Features<Shape> x;
@@ -152,7 +153,8 @@ __device__ inline Features<Shape> read_row(T const* row, int lane, std::int64_t 
   for (int p = 0; p < Shape::packs; ++p) {
     std::int64_t const feature = tile + (p * Shape::lanes + lane) * Shape::width;
     if (!Shape::any || feature < d) {
-      auto const pack = load<T, Shape::width>(row + feature);
+      auto const pack = in_place ? *reinterpret_cast<Pack<T, Shape::width> const*>(row + feature)
+                                 : load<T, Shape::width>(row + feature);
 #pragma unroll
       for (int w = 0; w < Shape::width; ++w) {
         x.v[p * Shape::width + w] = widen(pack.v[w]);

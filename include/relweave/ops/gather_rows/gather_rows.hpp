@@ -2,8 +2,10 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
+#include <relweave/ops/gather_rows/device_indices.hpp>
 
 namespace relweave::ops {
 
@@ -33,5 +35,26 @@ RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
 template <Scalar T>
 RELWEAVE_API void scatter_rows(HostContext const& ctx, In<MatrixView<T const>> x,
                                In<VectorView<NodeId const>> indices, MatrixView<T> out);
+
+/// gather_rows on a device. The indices may come from a kernel: they are trusted, not checked. One
+/// launch.
+/// Determinism: run_to_run: no arithmetic.
+/// Throws:      ShapeError as on the host; also NotCompiledError, DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void gather_rows(CudaContext const& ctx, In<MatrixView<T const, Space::device>> x,
+                              In<VectorView<NodeId const, Space::device>> indices,
+                              MatrixView<T, Space::device> out);
+
+/// scatter_rows on a device: for each row of out that the indices name, a gather over the inverse,
+/// with sums in float, rounded once. Two launches with hubs, one without.
+/// Cost:        m d additions, m d sizeof(T) bytes read, and each named row of out read and written
+///              once. Workspace: indices.workspace(d).
+/// Determinism: run_to_run, and the same for any number of multiprocessors: no atomics.
+/// Throws:      ShapeError as on the host and when the indices are for a table of another length
+///              than out; ConfigError when the workspace is too small; also NotCompiledError,
+///              DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void scatter_rows(CudaContext const& ctx, In<MatrixView<T const, Space::device>> x,
+                               DeviceIndices const& indices, MatrixView<T, Space::device> out);
 
 }  // namespace relweave::ops

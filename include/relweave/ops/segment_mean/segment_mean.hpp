@@ -2,10 +2,13 @@
 
 #include <cstdint>
 
+#include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
+#include <relweave/ops/gather_rows/device_indices.hpp>
 
 namespace relweave::ops {
 
@@ -61,5 +64,57 @@ template <Scalar T>
 RELWEAVE_API void segment_mean_backward(HostContext const& ctx, Segments<T> const& segments,
                                         In<MatrixView<T const>> grad_out,
                                         SegmentMeanParams const& params, MatrixView<T> grad_x);
+
+/// Segments on a device, validated on the way: which row and which segment each entry joins, both
+/// with their inverse, for the pass there and the pass back.
+class RELWEAVE_API DeviceSegments {
+ public:
+  DeviceSegments() = default;
+  DeviceSegments(CudaContext const& ctx, Segments<float> const& segments, std::int64_t rows,
+                 DeviceIndicesOptions const& options = {}) {
+    upload(ctx, segments, rows, options);
+  }
+
+  /// Replaces the contents, on the context's stream, by segments of a table of `rows` rows;
+  /// allocates only to grow. `segments` may change when this returns.
+  /// Throws as segment_mean and as DeviceIndices.
+  void upload(CudaContext const& ctx, Segments<float> const& segments, std::int64_t rows,
+              DeviceIndicesOptions const& options = {});
+
+  DeviceIndices const& entry_rows() const { return entry_rows_; }          // of the table
+  DeviceIndices const& entry_segments() const { return entry_segments_; }  // ascending
+  /// Of each entry; empty for ones.
+  VectorView<float const, Space::device> weights() const { return weights_.view(); }
+  /// One over the sum of the weights of each segment, 0 where that is 0.
+  VectorView<float const, Space::device> scales() const { return scales_.view(); }
+
+  /// Bytes of workspace that segment_mean or its backward pass takes for rows of d features.
+  std::int64_t workspace(std::int64_t d) const;
+
+ private:
+  DeviceIndices entry_rows_, entry_segments_;
+  Buffer<float, Space::device> weights_, scales_;
+};
+
+/// segment_mean on a device: the same result, sums in float, weights in float whatever T is; long
+/// segments in chunks, merged in order. One launch, another with hubs, and without `accumulate` one
+/// to fill the rows of empty segments.
+/// Cost:        as on the host. Workspace: segments.workspace(d).
+/// Determinism: run_to_run, and the same for any number of multiprocessors.
+/// Throws:      ShapeError when x is not the table of the segments or out does not fit; ConfigError
+///              for Reduce::max or when the workspace is too small; also NotCompiledError,
+///              DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void segment_mean(CudaContext const& ctx, DeviceSegments const& segments,
+                               In<MatrixView<T const, Space::device>> x,
+                               SegmentMeanParams const& params, MatrixView<T, Space::device> out);
+
+/// segment_mean_backward on a device: a gather over the inverse, no atomics. Launches as the
+/// forward pass; one to fill the rows that no entry names.
+template <DeviceScalar T>
+RELWEAVE_API void segment_mean_backward(CudaContext const& ctx, DeviceSegments const& segments,
+                                        In<MatrixView<T const, Space::device>> grad_out,
+                                        SegmentMeanParams const& params,
+                                        MatrixView<T, Space::device> grad_x);
 
 }  // namespace relweave::ops
