@@ -96,6 +96,23 @@ has_cuda_headers() {
   return 1
 }
 
+# nvcc, as $NVCC, and cuBLAS's headers: of the toolkit or from pip. Call after setup_python.
+setup_nvcc() {
+  local headers
+  headers=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/nvidia/cu13
+  NVCC=$(command -v nvcc || true)
+  if [ -z "$NVCC" ]; then
+    pip install -q 'nvidia-cuda-nvcc~=13.0.0' 'nvidia-nvvm~=13.0.0' 'nvidia-cuda-crt~=13.0.0' \
+      'nvidia-cuda-runtime~=13.0.0' 'nvidia-cuda-cccl~=13.0.0'
+    NVCC=$headers/bin/nvcc
+  fi
+  CUBLAS_INCLUDE=$(dirname "$NVCC")/../include
+  if [ ! -e "$CUBLAS_INCLUDE/cublasLt.h" ]; then
+    pip install -q --no-deps 'nvidia-cublas~=13.1.0'
+    CUBLAS_INCLUDE=$headers/include
+  fi
+}
+
 # pip_for_cmake PACKAGE...: installs packages that CMake finds in the virtual environment.
 pip_for_cmake() {
   pip install -q "$@"

@@ -51,12 +51,17 @@ check_format() {
 
 build_cpp() {
   cmake -S . -B "$CPP_BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$PREFIX" \
-    -DRELWEAVE_TESTS=ON -DRELWEAVE_EXAMPLES=ON -DRELWEAVE_BENCH=ON -DRELWEAVE_WERROR=ON \
+    -DRELWEAVE_TESTS=ON -DRELWEAVE_EXAMPLES=ON -DRELWEAVE_BENCH=ON -DRELWEAVE_WERROR=ON -DRELWEAVE_CUDA=OFF \
     -DCMAKE_VERIFY_INTERFACE_HEADER_SETS=ON
   cmake --build "$CPP_BUILD"
 }
 
 check_headers() { cmake --build "$CPP_BUILD" --target all_verify_interface_header_sets; }
+
+check_kernels() {
+  setup_nvcc
+  python scripts/check_kernels.py --nvcc "$NVCC" --include "$CUBLAS_INCLUDE"
+}
 
 test_cpp() { ctest --test-dir "$CPP_BUILD" --output-on-failure --no-tests=error -j 2; }
 
@@ -90,6 +95,7 @@ stage format check_format
 stage types mypy
 stage build build_cpp
 stage headers check_headers
+stage kernels check_kernels
 stage ctest test_cpp
 stage consumers test_consumers
 stage pytest test_python
