@@ -74,11 +74,11 @@ struct HostWork {
 };
 
 struct HostTranspose {
-  std::vector<EdgeOffset> col_offsets;
+  std::vector<EdgeOffset> col_offsets, positions;
   std::vector<NodeId> dst;
   std::vector<std::int32_t> relations, slots;
 
-  explicit HostTranspose(RelationCsrView<> const& csr)
+  HostTranspose(RelationCsrView<> const& csr, MaxBackward max_backward)
       : col_offsets(static_cast<std::size_t>(csr.message_rows) + 1, 0) {
     std::int64_t const rows = csr.n_dst * csr.relations;
     EdgeOffset const first = rows == 0 ? 0 : csr.row_offsets[0];
@@ -86,6 +86,8 @@ struct HostTranspose {
     dst.resize(edges);
     relations.resize(edges);
     slots.resize(edges);
+    positions.resize(max_backward == MaxBackward::win_mask ? static_cast<std::size_t>(csr.cols.size)
+                                                           : 0);
     for (std::size_t e = 0; e < edges; ++e) {
       ++col_offsets[static_cast<std::size_t>(csr.cols[first + static_cast<EdgeOffset>(e)]) + 1];
     }
@@ -102,6 +104,9 @@ struct HostTranspose {
           dst[k] = static_cast<NodeId>(i);
           relations[k] = r;
           slots[k] = static_cast<std::int32_t>(e - begin);
+          if (!positions.empty()) {
+            positions[static_cast<std::size_t>(e)] = static_cast<EdgeOffset>(k);
+          }
         }
       }
     }
@@ -160,13 +165,14 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
   transpose_ = {};
   messages_work_ = {};
   if (options.transpose) {
-    HostTranspose const transpose(csr);
+    HostTranspose const transpose(csr, options.max_backward);
     messages_work_ = upload_work(
         HostWork(view_of(transpose.col_offsets), csr.message_rows, 1, options), messages_);
     transpose_ = {.col_offsets = to_device(ctx, view_of(transpose.col_offsets), col_offsets_),
                   .dst = to_device(ctx, view_of(transpose.dst), dst_),
                   .relations = to_device(ctx, view_of(transpose.relations), relations_),
-                  .slots = to_device(ctx, view_of(transpose.slots), slots_)};
+                  .slots = to_device(ctx, view_of(transpose.slots), slots_),
+                  .positions = to_device(ctx, view_of(transpose.positions), positions_)};
   }
   options_ = options;
   largest_degree_ = scan.largest_degree;

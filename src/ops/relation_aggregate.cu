@@ -61,6 +61,47 @@ void launch_forward(CudaContext const& ctx, std::string_view here,
   });
 }
 
+/// Calls f with a number of the type that holds slots of `width` bytes.
+template <typename F>
+void with_slot_type(int width, F&& f) {
+  if (width == 1) {
+    f(std::uint8_t{});
+  } else if (width == 2) {
+    f(std::uint16_t{});
+  } else {
+    f(std::uint32_t{});
+  }
+}
+
+/// Words of an edge's win mask, the same for kernels of all shapes that serve rows of d features.
+template <typename T>
+int mask_words(std::int64_t d, bool whole) {
+  int words = 0;
+  cuda::with_shape<T>(d, whole, [&](auto shape) {
+    using Shape = decltype(shape);
+    words = static_cast<int>((d + Shape::tile - 1) / Shape::tile) * cuda::tile_words<Shape>;
+  });
+  return words;
+}
+
+template <typename Arg, typename T>
+void launch_mark(CudaContext const& ctx, std::string_view here, cuda::MaskArguments<T> const& a,
+                 bool whole) {
+  cuda::with_shape<T>(a.d, whole, [&](auto shape) {
+    using Shape = decltype(shape);
+    if (a.work.chunks > 0) {
+      RELWEAVE_LAUNCH((cuda::mark_hub_winners<Arg, Shape, T>),
+                      cuda::grid_of(here, ctx, a.work.chunks, Shape::lanes), cuda::block_threads, 0,
+                      ctx.stream, a);
+      cuda::check_launch(here);
+    }
+    RELWEAVE_LAUNCH((cuda::mark_winners<Arg, Shape, T>),
+                    cuda::grid_of(here, ctx, a.n_dst, Shape::lanes), cuda::block_threads, 0,
+                    ctx.stream, a);
+    cuda::check_launch(here);
+  });
+}
+
 template <typename Arg, typename T>
 void launch_backward(CudaContext const& ctx, std::string_view here,
                      cuda::BackwardArguments<T> const& a, bool whole) {
@@ -98,8 +139,13 @@ void RelationAggregateDeviceCache::reserve(CudaContext const& ctx, DeviceCsr con
 std::int64_t relation_aggregate_workspace(DeviceCsr const& csr, std::int64_t d) {
   constexpr std::int64_t alignment = 256;
   std::int64_t const chunks = std::max(csr.rows_work().chunks, csr.messages_work().chunks);
-  std::int64_t const one = (chunks * d * 4 + alignment - 1) / alignment * alignment;
-  return 2 * one;
+  auto const rounded = [](std::int64_t bytes) {
+    return (bytes + alignment - 1) / alignment * alignment;
+  };
+  std::int64_t const words = csr.options().max_backward == MaxBackward::win_mask
+                                 ? std::max(mask_words<float>(d, true), mask_words<float>(d, false))
+                                 : 0;
+  return 2 * rounded(chunks * d * 4) + rounded(csr.view().cols.size * words * 4);
 }
 
 template <DeviceScalar T>
@@ -231,6 +277,10 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   }
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   auto const& work = csr.messages_work();
+  bool const whole = aligned(g) && aligned(grad_messages);
+  bool const is_max = params.reduce == Reduce::max;
+  bool const by_mask = is_max && csr.options().max_backward == MaxBackward::win_mask;
+  int const words = by_mask ? mask_words<T>(d, whole) : 0;
   cuda::BackwardArguments<T> const a{.transpose = csr.transpose(),
                                      .row_offsets = view.row_offsets.data,
                                      .work = work,
@@ -241,21 +291,37 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
                                      .d = d,
                                      .mean = params.reduce == Reduce::mean,
                                      .arg = cache.arg.data(),
+                                     .masks = scratch.vector<unsigned>(view.cols.size * words).data,
+                                     .mask_words = words,
                                      .g = g.data,
                                      .g_stride = g.stride,
                                      .grad_messages = grad_messages.data,
                                      .grad_messages_stride = grad_messages.stride,
                                      .partial_values = scratch.vector<float>(work.chunks * d).data};
-  bool const whole = aligned(g) && aligned(grad_messages);
-  if (params.reduce != Reduce::max) {
-    launch_backward<void>(ctx, here, a, whole);
-  } else if (cache.arg_width == 1) {
-    launch_backward<std::uint8_t>(ctx, here, a, whole);
-  } else if (cache.arg_width == 2) {
-    launch_backward<std::uint16_t>(ctx, here, a, whole);
-  } else {
-    launch_backward<std::uint32_t>(ctx, here, a, whole);
+  if (!is_max) {
+    return launch_backward<void>(ctx, here, a, whole);
   }
+  with_slot_type(cache.arg_width, [&](auto slot) {
+    using Arg = decltype(slot);
+    if (!by_mask) {
+      return launch_backward<Arg>(ctx, here, a, whole);
+    }
+    cuda::MaskArguments<T> const marks{.row_offsets = view.row_offsets.data,
+                                       .positions = csr.transpose().positions.data,
+                                       .work = csr.rows_work(),
+                                       .hub_degree = csr.options().hub_degree,
+                                       .hub_chunk = csr.options().hub_chunk,
+                                       .n_dst = view.n_dst,
+                                       .relations = view.relations,
+                                       .d = d,
+                                       .arg = cache.arg.data(),
+                                       .masks = a.masks,
+                                       .mask_words = words};
+    if (view.n_dst > 0) {
+      launch_mark<Arg>(ctx, here, marks, whole);
+    }
+    launch_backward<cuda::WinMask>(ctx, here, a, whole);
+  });
 }
 
 #define RELWEAVE_INSTANTIATE(T)                                                                    \

@@ -134,6 +134,24 @@ TEMPLATE_TEST_CASE("relation_aggregate on a device agrees with the reference",
   check_against_reference<TestType>(device, rounded<TestType>({{}, d, params}));
 }
 
+TEMPLATE_TEST_CASE("win masks give the bits of compared slots, hubs and wide slots included",
+                   "[ops][relation_aggregate][gpu]", float, bfloat16) {
+  Device device(std::int64_t{32} << 20);
+  auto const d = GENERATE(1, 16, 32, 37, 64, 100, 128, 256);
+  auto const hub = GENERATE(20, 3000, 70'000);
+  auto const c = rounded<TestType>(
+      {{.n_dst = 20, .sources = 500, .hub_degree = hub}, d, {.l2_normalize = true}});
+  if (hub > 60'000 && d > 64) {
+    return;  // the same kernels, for minutes
+  }
+  CAPTURE(d, hub);
+
+  auto const compared = run_on_device<TestType>(device, c);
+  auto const masked = run_on_device<TestType>(device, c, {.max_backward = MaxBackward::win_mask});
+
+  CHECK(same(compared, masked));
+}
+
 TEST_CASE("relation_aggregate on a device gives the CPU's bits for max",
           "[ops][relation_aggregate][gpu]") {
   Device device;

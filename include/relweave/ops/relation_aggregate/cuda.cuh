@@ -59,7 +59,9 @@ struct BackwardArguments {
   std::int64_t d;
   bool mean;
   std::byte const* arg;
-  T const* g;  ///< gradient before activation and norm
+  unsigned* masks;  ///< (n_edges, mask_words), or null
+  int mask_words;   ///< of an edge
+  T const* g;       ///< gradient before activation and norm
   std::int64_t g_stride;
   T* grad_messages;
   std::int64_t grad_messages_stride;
@@ -336,11 +338,148 @@ __global__ void __launch_bounds__(block_threads, 2) pre_activation(PreActivation
   }
 }
 
-/// Adds up what the edges [begin, end) of the transpose send back to one message row. `Arg` is the
-/// type of the slots for max, void for sum and mean.
+/// Stands for the type of the slots where a mask says who won.
+struct WinMask {};
+
+/// Words of a tile's bits in an edge's mask. Element k of lane l is bit k * lanes + l.
+template <typename Shape>
+inline constexpr int tile_words = Shape::tile <= 32 ? 1 : Shape::tile / 32;
+
+template <typename T>
+struct MaskArguments {
+  EdgeOffset const* row_offsets;
+  EdgeOffset const* positions;
+  DeviceWork work;
+  std::int64_t hub_degree;
+  std::int64_t hub_chunk;
+  std::int64_t n_dst;
+  std::int32_t relations;
+  std::int64_t d;
+  std::byte const* arg;
+  unsigned* masks;
+  int mask_words;
+};
+
+/// Writes the masks of the slots [begin, end) of a row of the csr.
 template <typename Arg, typename Shape, typename T>
-__device__ inline Features<Shape> gather_back(BackwardArguments<T> const& a, EdgeOffset begin,
-                                              EdgeOffset end, int lane, std::int64_t tile) {
+__device__ inline void mark_slots(MaskArguments<T> const& a, Group<Shape::lanes> const& group,
+                                  std::int64_t row, std::int64_t begin, std::int64_t end) {
+  constexpr int words = tile_words<Shape>;
+  static_assert(words <= Shape::lanes);  // a lane writes a word
+  EdgeOffset const first = __ldg(a.row_offsets + row);
+  int at = 0;  // of the tile's words in a mask
+  for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile, at += words) {
+    Pack<Arg, Shape::width> won[Shape::packs];
+    read_packs<Shape>(reinterpret_cast<Arg const*>(a.arg) + row * a.d, group.lane, tile, a.d, won);
+    for (std::int64_t slot = begin; slot < end; ++slot) {
+      unsigned* const mask = a.masks + __ldg(a.positions + first + slot) * a.mask_words + at;
+      unsigned mine = 0;
+#pragma unroll
+      for (int k = 0; k < Shape::packs * Shape::width; ++k) {
+        std::int64_t const feature =
+            tile + (k / Shape::width * Shape::lanes + group.lane) * Shape::width + k % Shape::width;
+        bool const wins = (!Shape::any || feature < a.d) &&
+                          won[k / Shape::width].v[k % Shape::width] == static_cast<Arg>(slot);
+        unsigned const bits = group.ballot(wins);
+        mine |= k * Shape::lanes / 32 == group.lane % words ? bits << (k * Shape::lanes % 32) : 0U;
+      }
+      if (group.lane < words) {
+        mask[group.lane] = mine;
+      }
+    }
+  }
+}
+
+template <typename Arg, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) mark_winners(MaskArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t k = group.first; k < a.n_dst; k += group.count) {
+    std::int64_t const i = __ldg(a.work.order.data + k);
+    for (std::int32_t r = 0; r < a.relations; ++r) {
+      std::int64_t const row = i * a.relations + r;
+      std::int64_t const degree = __ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row);
+      if (degree > 0 && degree <= a.hub_degree) {
+        mark_slots<Arg, Shape>(a, group, row, 0, degree);
+      }
+    }
+  }
+}
+
+template <typename Arg, typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) mark_hub_winners(MaskArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t chunk = group.first; chunk < a.work.chunks; chunk += group.count) {
+    std::int64_t const hub = hub_of_chunk(a.work, chunk);
+    std::int64_t const row = a.work.hubs.data[hub];
+    std::int64_t const degree = __ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row);
+    std::int64_t const begin = (chunk - a.work.first_chunk.data[hub]) * a.hub_chunk;
+    mark_slots<Arg, Shape>(a, group, row, begin,
+                           begin + a.hub_chunk < degree ? begin + a.hub_chunk : degree);
+  }
+}
+
+/// Adds up what edges won, reading the gradients of winners alone.
+template <typename Shape, typename T>
+__device__ inline Features<Shape> gather_won(BackwardArguments<T> const& a, EdgeOffset begin,
+                                             EdgeOffset end, int lane, std::int64_t tile) {
+  constexpr int words = tile_words<Shape>;
+  constexpr int at_once = words < 4 ? words : 4;
+  constexpr int ahead = 4;
+  Features<Shape> total;
+  unsigned const* const masks = a.masks + tile / Shape::tile * words;
+  Pack<T, Shape::width> g[ahead][Shape::packs];
+  unsigned won[ahead];  // bit k: the lane's element k
+  auto const read = [&](int u, EdgeOffset e) {
+    std::int64_t const i = __ldg(a.transpose.dst.data + e);
+    Pack<unsigned, at_once> mask[words / at_once];
+#pragma unroll
+    for (int w = 0; w < words / at_once; ++w) {
+      mask[w] = load<unsigned, at_once>(masks + e * a.mask_words + w * at_once);
+    }
+    won[u] = 0;
+#pragma unroll
+    for (int k = 0; k < Shape::packs * Shape::width; ++k) {
+      int const word = k * Shape::lanes / 32;
+      unsigned const bits = mask[word / at_once].v[word % at_once];
+      won[u] |= ((bits >> (k * Shape::lanes % 32 + lane)) & 1U) << k;
+    }
+#pragma unroll
+    for (int p = 0; p < Shape::packs; ++p) {
+      if ((won[u] >> (p * Shape::width) & ((1U << Shape::width) - 1U)) != 0) {
+        g[u][p] = load<T, Shape::width>(a.g + i * a.g_stride + tile +
+                                        (p * Shape::lanes + lane) * Shape::width);
+      }
+    }
+  };
+  auto const add = [&](int u) {
+    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+      if ((won[u] >> k & 1U) != 0) {
+        total.v[k] += widen(g[u][k / Shape::width].v[k % Shape::width]);
+      }
+    });
+  };
+  EdgeOffset e = begin;
+  for (; e + ahead <= end; e += ahead) {
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      read(u, e + u);
+    }
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+      add(u);
+    }
+  }
+  for (; e < end; ++e) {
+    read(0, e);
+    add(0);
+  }
+  return total;
+}
+
+/// Adds up what edges send back. `Arg` is the type of the slots for max, void for sum and mean.
+template <typename Arg, typename Shape, typename T>
+__device__ inline Features<Shape> gather_all(BackwardArguments<T> const& a, EdgeOffset begin,
+                                             EdgeOffset end, int lane, std::int64_t tile) {
   constexpr bool max = !std::is_void_v<Arg>;
   using Slot = std::conditional_t<max, Arg, std::uint8_t>;
   constexpr int ahead = 4;
@@ -389,6 +528,18 @@ __device__ inline Features<Shape> gather_back(BackwardArguments<T> const& a, Edg
     add(0);
   }
   return total;
+}
+
+/// Adds up what the edges [begin, end) of the transpose send back to one message row. `Arg` is the
+/// type of the slots for max, or WinMask; void for sum and mean.
+template <typename Arg, typename Shape, typename T>
+__device__ inline Features<Shape> gather_back(BackwardArguments<T> const& a, EdgeOffset begin,
+                                              EdgeOffset end, int lane, std::int64_t tile) {
+  if constexpr (std::is_same_v<Arg, WinMask>) {
+    return gather_won<Shape>(a, begin, end, lane, tile);
+  } else {
+    return gather_all<Arg, Shape>(a, begin, end, lane, tile);
+  }
 }
 
 template <typename Arg, typename Shape, typename T>

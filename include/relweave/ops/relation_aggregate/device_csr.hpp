@@ -26,6 +26,14 @@ struct DeviceTranspose {
   VectorView<NodeId const, Space::device> dst;              // (n_edges)
   VectorView<std::int32_t const, Space::device> relations;  // (n_edges)
   VectorView<std::int32_t const, Space::device> slots;      // (n_edges)
+  /// Where each edge of the csr lies in the transpose; empty without MaxBackward::win_mask.
+  VectorView<EdgeOffset const, Space::device> positions;  // (n_edges)
+};
+
+/// How the gradient of a maximum finds the winners.
+enum class MaxBackward {
+  compare_slots,  ///< every edge reads the slots of its row
+  win_mask,       ///< a bit per edge and feature, written first: an edge reads what it won alone
 };
 
 struct DeviceCsrOptions {
@@ -34,6 +42,9 @@ struct DeviceCsrOptions {
   std::int64_t hub_degree = 1024;
   std::int64_t hub_chunk = 512;
   bool transpose = true;  ///< for backward passes
+  /// The mask takes d / 8 bytes of workspace and 8 of the csr per edge. It reads a fraction of the
+  /// gradients where rows are long: of d features, an edge of a row of 50 wins one in 50.
+  MaxBackward max_backward = MaxBackward::compare_slots;
 };
 
 /// A RelationCsrView on the device, validated on the way, with its transpose and the work lists of
@@ -77,7 +88,7 @@ class RELWEAVE_API DeviceCsr {
   EdgeOffset largest_degree_ = 0;
   std::uint64_t fingerprint_ = 0;
 
-  Buffer<EdgeOffset, Space::device> row_offsets_, col_offsets_;
+  Buffer<EdgeOffset, Space::device> row_offsets_, col_offsets_, positions_;
   Buffer<NodeId, Space::device> cols_, dst_;
   Buffer<std::int32_t, Space::device> relations_, slots_;
   Work rows_, messages_;
