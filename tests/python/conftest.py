@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,14 @@ class Tiny:
         return rw.InteractionLog(
             self.events, user="user", item="item", time="time", signal="signal"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c():
+    """A shell's background jobs, and what they start, ignore Ctrl-C; tests raise it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
