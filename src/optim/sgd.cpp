@@ -23,11 +23,7 @@ SgdStep<T> update_of(SgdConfig const& config, double learning_rate) {
 template <Scalar T>
 Sgd<T>::Sgd(SgdConfig const& config, std::int64_t size)
     : config_(config), size_(size), velocity_(Buffer<T>::zeros(config.momentum != 0 ? size : 0)) {
-  expect_setting("Sgd", "momentum", config.momentum);
-  expect_setting("Sgd", "weight_decay", config.weight_decay);
-  if (config.nesterov && config.momentum == 0) {
-    raise<ConfigError>("Sgd", "nesterov", "true without momentum", "a momentum above 0");
-  }
+  expect_settings("Sgd", config);
 }
 
 template <Scalar T>
