@@ -86,15 +86,33 @@ cmake_is_new_enough() {
   has_command cmake && [ "$(printf '%s\n3.25\n' "$(cmake --version | awk 'NR == 1 { print $3 }')" | sort -V | head -1)" = 3.25 ]
 }
 
+has_cuda_headers() {
+  local root
+  for root in "${CUDA_PATH:-}" /usr/local/cuda "$(readlink -f "$(command -v nvcc)" | sed 's|/bin/nvcc$||')"; do
+    if [ -e "$root/include/crt/host_defines.h" ]; then
+      return
+    fi
+  done
+  return 1
+}
+
+# pip_for_cmake PACKAGE...: installs packages that CMake finds in the virtual environment.
+pip_for_cmake() {
+  pip install -q "$@"
+  CMAKE_PREFIX_PATH=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+  export CMAKE_PREFIX_PATH
+}
+
 # CMake, Ninja and the libraries of the C++ build. Call after setup_python.
 setup_cpp() {
   require catch2 has_header catch2/catch.hpp
   require libbenchmark-dev has_header benchmark/benchmark.h
   install_missing
   if ! has_header eigen3/Eigen/Core || ! has_header nlohmann/json.hpp; then  # pip has these two
-    pip install -q 'cmeel-eigen>=3.4,<4' 'nlohmann-json>=3.11'
-    CMAKE_PREFIX_PATH=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
-    export CMAKE_PREFIX_PATH
+    pip_for_cmake 'cmeel-eigen>=3.4,<4' 'nlohmann-json>=3.11'
+  fi
+  if ! has_cuda_headers; then  # the tests run kernels on the CPU and need no more of the toolkit
+    pip_for_cmake 'nvidia-cuda-runtime~=13.0' 'nvidia-cuda-crt~=13.0' 'nvidia-cuda-cccl~=13.0'
   fi
   cmake_is_new_enough || pip install -q 'cmake>=3.25'
   has_command ninja || pip install -q ninja

@@ -44,7 +44,7 @@ install_package() {
 }
 
 check_format() {
-  git ls-files -z '*.hpp' '*.cpp' | xargs -0 clang-format --dry-run --Werror
+  git ls-files -z '*.hpp' '*.cpp' '*.cuh' '*.cu' | xargs -0 clang-format --dry-run --Werror
   ruff check .
   ruff format --check .
 }

@@ -12,9 +12,6 @@ namespace emulation {
 
 namespace {
 
-constinit thread_local Block* this_block = nullptr;
-constinit thread_local DeviceThread* this_thread = nullptr;
-
 constexpr std::size_t shared_alignment = 16;
 
 }  // namespace
@@ -46,19 +43,11 @@ Block::Block(Grid const& grid, std::uint64_t lane_order, FiberPool& fibers)
   if (lane_order == 1) {
     std::reverse(warp_order_.begin(), warp_order_.end());
   }
-  this_block = this;
+  current_ = this;
 }
 
 Block::~Block() {
-  this_block = nullptr;
-}
-
-Block& Block::current() {
-  return *this_block;
-}
-
-DeviceThread& Block::thread() {
-  return *this_thread;
+  current_ = nullptr;
 }
 
 void Block::run(uint3 index) {
@@ -66,7 +55,7 @@ void Block::run(uint3 index) {
   while (live_ > 0) {
     bool progress = false;
     if (lane_order_ > 1) {
-      std::size_t const chosen = random() % warps_.size();
+      std::size_t const chosen = random_below(static_cast<unsigned>(warps_.size()));
       std::swap(warp_order_.front(), warp_order_[chosen]);
     }
     for (std::size_t const warp : warp_order_) {
@@ -112,7 +101,7 @@ bool Block::pass_over_lanes(std::size_t warp_index) {
   Warp& warp = warps_[warp_index];
   if (lane_order_ > 1) {
     for (int i = warp.lanes - 1; i > 0; --i) {
-      auto const j = random() % static_cast<unsigned>(i + 1);
+      std::size_t const j = random_below(static_cast<unsigned>(i + 1));
       std::swap(warp.order[static_cast<std::size_t>(i)], warp.order[j]);
     }
   }
@@ -134,7 +123,7 @@ void Block::run_lane(DeviceThread& thread) {
     thread.fiber = &fibers_.acquire();
     thread.status = DeviceThread::Status::ready;
   }
-  this_thread = &thread;
+  thread_ = &thread;
   thread.fiber->resume();
   if (thread.status == DeviceThread::Status::exited) {
     fibers_.release(*thread.fiber);
@@ -146,13 +135,13 @@ void Block::run_lane(DeviceThread& thread) {
 }
 
 void Block::run_thread() {
-  Block& block = *this_block;
+  Block& block = *current_;
   try {
     block.grid_.body();
   } catch (...) {
     block.failure_ = std::current_exception();
   }
-  DeviceThread& self = *this_thread;
+  DeviceThread& self = *thread_;
   self.status = DeviceThread::Status::exited;
   block.warps_[static_cast<std::size_t>(self.warp)].alive &= ~bit(self.lane);
   --block.live_;
@@ -168,16 +157,16 @@ int Block::barrier(char const* name, bool predicate, Site site) {
   }
   ++barrier_.waiting;
   barrier_.votes += predicate ? 1 : 0;
-  this_thread->status = DeviceThread::Status::at_barrier;
+  thread_->status = DeviceThread::Status::at_barrier;
   Fiber::pause();
-  return barrier_.result;
+  return static_cast<int>(thread_->value);
 }
 
 void Block::release_barrier() {
   barrier_.waiting = 0;
-  barrier_.result = barrier_.votes;
   for (DeviceThread& thread : threads_) {
     if (thread.status == DeviceThread::Status::at_barrier) {
+      thread.value = static_cast<std::uint64_t>(barrier_.votes);
       thread.status = DeviceThread::Status::ready;
     }
   }
@@ -223,8 +212,8 @@ Block::SharedMemory Block::make_shared_memory(std::size_t bytes, std::size_t ali
 
 void Block::fail(Site site, std::string const& what) const {
   std::string where = "kernel " + grid_.kernel + ", block " + describe(index_);
-  where += ", warp " + std::to_string(this_thread->warp);
-  where += ", lane " + std::to_string(this_thread->lane);
+  where += ", warp " + std::to_string(thread_->warp);
+  where += ", lane " + std::to_string(thread_->lane);
   throw Error(where + (site.file != nullptr ? ", " + describe(site) : "") + ": " + what);
 }
 
@@ -248,11 +237,11 @@ std::string Block::deadlock() const {
   return report + separator + std::to_string(exited) + " threads have exited";
 }
 
-std::uint64_t Block::random() {  // xorshift64 (Marsaglia 2003)
+unsigned Block::random_below(unsigned limit) {  // xorshift64 (Marsaglia 2003)
   random_state_ ^= random_state_ << 13;
   random_state_ ^= random_state_ >> 7;
   random_state_ ^= random_state_ << 17;
-  return random_state_;
+  return static_cast<unsigned>((random_state_ >> 32) * limit >> 32);
 }
 
 }  // namespace emulation

@@ -51,7 +51,7 @@ struct DeviceThread {
   int lane = 0;
   Status status = Status::exited;
   Fiber* fiber = nullptr;
-  std::uint64_t value = 0;  // what it gives to a warp operation, then what it gets from it
+  std::uint64_t value = 0;  // what it gives to a warp operation, then what it got
   int source = 0;           // the lane that a shuffle reads, or -1: none
 };
 
@@ -68,8 +68,8 @@ class Block {
   void run(uint3 index);
 
   // What device code sees; each is called by the thread that runs.
-  static Block& current();
-  static DeviceThread& thread();
+  static Block& current() { return *current_; }
+  static DeviceThread& thread() { return *thread_; }
   dim3 const& grid_size() const { return grid_.grid; }
   dim3 const& block_size() const { return grid_.block; }
   uint3 const& index() const { return index_; }
@@ -117,7 +117,6 @@ class Block {
     Site site;
     int waiting = 0;
     int votes = 0;
-    int result = 0;
   };
 
   bool run_warp(std::size_t warp);
@@ -130,7 +129,10 @@ class Block {
   void fill_shared();
   std::string deadlock() const;
   SharedMemory make_shared_memory(std::size_t bytes, std::size_t alignment) const;
-  std::uint64_t random();
+  unsigned random_below(unsigned limit);
+
+  static inline constinit thread_local Block* current_ = nullptr;
+  static inline constinit thread_local DeviceThread* thread_ = nullptr;
 
   Grid const& grid_;
   std::uint64_t lane_order_;

@@ -1,5 +1,7 @@
 #include "emulation/control.hpp"
 
+#include <cstdlib>
+
 #include "emulation/runtime_state.hpp"
 
 namespace emulation {
@@ -25,7 +27,12 @@ Session::Session(Settings const& settings) {
 }
 
 Session::~Session() {
-  start_over({});
+  start_over(default_settings());
+}
+
+Settings default_settings() {
+  char const* const order = std::getenv("RELWEAVE_EMULATION_ORDER");
+  return {.order = order != nullptr ? std::strtoull(order, nullptr, 10) : 0};
 }
 
 Settings settings() {

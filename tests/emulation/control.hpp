@@ -41,6 +41,11 @@ struct LaunchRecord {
   int device = 0;
 };
 
+/// The machine outside of sessions: the defaults, and the order that the environment variable
+/// RELWEAVE_EMULATION_ORDER asks for, so that tests which know nothing of the emulation see
+/// several.
+Settings default_settings();
+
 /// A machine for the time of a test, with no history. Memory, streams, events and graphs that the
 /// test leaves behind count in `live_allocations` and `live_handles` until it frees them.
 class Session {

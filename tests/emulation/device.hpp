@@ -26,7 +26,7 @@
 #define blockIdx (::emulation::Block::current().index())
 #define blockDim (::emulation::Block::current().block_size())
 #define gridDim (::emulation::Block::current().grid_size())
-#define warpSize 32
+inline constexpr int warpSize = 32;
 
 #define RELWEAVE_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                     \
   ::emulation::launch(#kernel, kernel, grid, block, static_cast<std::size_t>(shared_bytes), \

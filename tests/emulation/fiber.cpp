@@ -1,14 +1,21 @@
 #include "emulation/fiber.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <new>
 
 #include "emulation/limits.hpp"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)  // GCC
+#define RELWEAVE_EMULATION_ASAN
+#elif defined(__has_feature)  // Clang
+#if __has_feature(address_sanitizer)
+#define RELWEAVE_EMULATION_ASAN
+#endif
+#endif
+
+#if defined(RELWEAVE_EMULATION_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -48,23 +55,28 @@ namespace {
 
 constinit thread_local Fiber* running = nullptr;
 
+constexpr std::size_t guard_bytes = std::size_t{64} << 10;  // the largest page there is
+constexpr std::size_t stack_bytes = std::size_t{128} << 10;
+constexpr std::size_t slot_bytes = guard_bytes + stack_bytes;
+constexpr std::size_t arena_bytes = slot_bytes * max_block_threads;
+
 // What AddressSanitizer must know about a change of stacks: nothing happens without it.
 void announce_switch([[maybe_unused]] void** fake_stack, [[maybe_unused]] void const* stack,
                      [[maybe_unused]] std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __sanitizer_start_switch_fiber(fake_stack, stack, bytes);
 #endif
 }
 
 void finish_switch([[maybe_unused]] void* fake_stack, [[maybe_unused]] void const** stack,
                    [[maybe_unused]] std::size_t* bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __sanitizer_finish_switch_fiber(fake_stack, stack, bytes);
 #endif
 }
 
 void forget_poison([[maybe_unused]] std::byte* begin, [[maybe_unused]] std::size_t bytes) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(RELWEAVE_EMULATION_ASAN)
   __asan_unpoison_memory_region(begin, bytes);
 #endif
 }
@@ -80,9 +92,9 @@ void Fiber::switch_context(Context& from, Context& to) {
 }
 
 void Fiber::prepare() {
-  forget_poison(stack_, stack_bytes);
+  forget_poison(stack_, stack_bytes_);
 #if defined(__x86_64__)
-  auto** top = reinterpret_cast<void**>(stack_ + stack_bytes);
+  auto** top = reinterpret_cast<void**>(stack_ + stack_bytes_);
   *--top = nullptr;  // where trampoline() would return to, which aligns its frame too
   *--top = reinterpret_cast<void*>(&Fiber::trampoline);
   for (int callee_saved = 0; callee_saved < 6; ++callee_saved) {
@@ -92,7 +104,7 @@ void Fiber::prepare() {
 #else
   getcontext(&context_);
   context_.uc_stack.ss_sp = stack_;
-  context_.uc_stack.ss_size = stack_bytes;
+  context_.uc_stack.ss_size = stack_bytes_;
   context_.uc_link = nullptr;
   makecontext(&context_, &Fiber::trampoline, 0);
 #endif
@@ -102,7 +114,7 @@ void Fiber::prepare() {
 void Fiber::resume() {
   running = this;
   void* fake_stack = nullptr;
-  announce_switch(&fake_stack, stack_, stack_bytes);
+  announce_switch(&fake_stack, stack_, stack_bytes_);
   switch_context(resumer_, context_);
   finish_switch(fake_stack, nullptr, nullptr);
   running = nullptr;
@@ -124,7 +136,7 @@ void Fiber::trampoline() {
 }
 
 FiberPool::FiberPool(Fiber::Entry entry) : entry_(entry) {
-  void* const arena = mmap(nullptr, Fiber::stack_bytes * max_block_threads, PROT_READ | PROT_WRITE,
+  void* const arena = mmap(nullptr, arena_bytes, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (arena == MAP_FAILED) {
     throw std::bad_alloc();
@@ -133,15 +145,15 @@ FiberPool::FiberPool(Fiber::Entry entry) : entry_(entry) {
 }
 
 FiberPool::~FiberPool() {
-  forget_poison(arena_, Fiber::stack_bytes * max_block_threads);
-  munmap(arena_, Fiber::stack_bytes * max_block_threads);
+  forget_poison(arena_, arena_bytes);
+  munmap(arena_, arena_bytes);
 }
 
 Fiber& FiberPool::acquire() {
   if (free_.empty()) {
-    std::byte* const begin = arena_ + fibers_.size() * Fiber::stack_bytes;
-    mprotect(begin, static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), PROT_NONE);
-    fibers_.push_back(std::make_unique<Fiber>(begin, entry_));
+    std::byte* const guard = arena_ + fibers_.size() * slot_bytes;
+    mprotect(guard, guard_bytes, PROT_NONE);
+    fibers_.push_back(std::make_unique<Fiber>(guard + guard_bytes, stack_bytes, entry_));
     return *fibers_.back();
   }
   Fiber& fiber = *free_.back();

@@ -15,10 +15,11 @@ class Fiber {
  public:
   using Entry = void (*)();
 
-  static constexpr std::size_t stack_bytes = std::size_t{128} << 10;
-
-  /// `entry` must not throw, and leaves nothing on the stack that an abandoned fiber would leak.
-  Fiber(std::byte* stack, Entry entry) : stack_(stack), entry_(entry) { prepare(); }
+  /// `entry` must not throw. `bytes` is a multiple of 16.
+  Fiber(std::byte* stack, std::size_t bytes, Entry entry)
+      : stack_(stack), stack_bytes_(bytes), entry_(entry) {
+    prepare();
+  }
 
   /// Calls entry(), or goes on where it paused. Returns when it pauses or returns. A fiber stays on
   /// the thread that first resumed it until entry() returned.
@@ -41,6 +42,7 @@ class Fiber {
   static void switch_context(Context& from, Context& to);
 
   std::byte* stack_;
+  std::size_t stack_bytes_;
   Entry entry_;
   Context context_{};
   Context resumer_{};

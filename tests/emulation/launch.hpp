@@ -66,3 +66,16 @@ T* dynamic_shared() {
 }
 
 }  // namespace emulation
+
+// The overloads for kernels that CUDA's headers keep for nvcc.
+
+template <typename... Parameters>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribute attribute,
+                                 int value) {
+  return cudaFuncSetAttribute(reinterpret_cast<void const*>(kernel), attribute, value);
+}
+
+template <typename... Parameters>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*kernel)(Parameters...)) {
+  return cudaFuncGetAttributes(attributes, reinterpret_cast<void const*>(kernel));
+}

@@ -92,7 +92,7 @@ class Handles {
 /// All that the runtime knows, behind one mutex.
 struct State {
   std::mutex mutex;
-  Settings settings;
+  Settings settings = default_settings();
   Counters counters;
   std::vector<LaunchRecord> launches;
   std::map<std::byte const*, Allocation> allocations;
