@@ -28,10 +28,7 @@ AdamStep<T> update_of(AdamConfig const& config, double step, double root_correct
 template <Scalar T>
 Adam<T>::Adam(AdamConfig const& config, std::int64_t size)
     : config_(config), mean_(Buffer<T>::zeros(size)), square_(Buffer<T>::zeros(size)) {
-  expect_setting("Adam", "beta1", config.beta1, 1);
-  expect_setting("Adam", "beta2", config.beta2, 1);
-  expect_setting("Adam", "epsilon", config.epsilon);
-  expect_setting("Adam", "weight_decay", config.weight_decay);
+  expect_settings("Adam", config);
 }
 
 template <Scalar T>

@@ -14,6 +14,8 @@
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/core/workspace.hpp>
+#include <relweave/optim/adam.hpp>
+#include <relweave/optim/sgd.hpp>
 
 #include "step_kernels.hpp"
 
@@ -29,16 +31,46 @@ inline void expect_setting(std::string_view function, std::string_view argument,
   }
 }
 
-/// Checks the arguments of a step on some rows of a table of `size` parameters.
-template <typename T>
-void expect_rows(std::string_view function, MatrixView<T> table, VectorView<NodeId const> rows,
-                 MatrixView<T const> gradients, std::int64_t size) {
+/// Throws ConfigError for settings that are out of range.
+inline void expect_settings(std::string_view function, AdamConfig const& config) {
+  expect_setting(function, "beta1", config.beta1, 1);
+  expect_setting(function, "beta2", config.beta2, 1);
+  expect_setting(function, "epsilon", config.epsilon);
+  expect_setting(function, "weight_decay", config.weight_decay);
+}
+inline void expect_settings(std::string_view function, SgdConfig const& config) {
+  expect_setting(function, "momentum", config.momentum);
+  expect_setting(function, "dampening", config.dampening);
+  expect_setting(function, "weight_decay", config.weight_decay);
+  if (config.nesterov && config.momentum == 0) {
+    raise<ConfigError>(function, "nesterov", "true without momentum", "a momentum above 0");
+  }
+  if (config.dampening != 0 && (config.momentum == 0 || config.nesterov)) {
+    raise<ConfigError>(function, "dampening",
+                       std::to_string(config.dampening) +
+                           (config.nesterov ? " with nesterov" : " without momentum"),
+                       config.nesterov ? "0" : "a momentum above 0");
+  }
+}
+
+/// Checks the shapes of a step on some rows of a table of `size` parameters.
+template <typename T, typename G, Space S>
+void expect_row_shapes(std::string_view function, MatrixView<T, S> table,
+                       VectorView<NodeId const, S> rows, MatrixView<G const, S> gradients,
+                       std::int64_t size) {
   if (table.rows * table.cols != size) {
     raise<ShapeError>(function, "table", "shape " + shape_string(table.rows, table.cols),
                       std::to_string(size) + " elements");
   }
-  expect_indices(function, "rows", rows, table.rows);
   expect_shape(function, "gradients", gradients, rows.size, table.cols);
+}
+
+/// Checks the arguments of such a step, rows included.
+template <typename T>
+void expect_rows(std::string_view function, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<T const> gradients, std::int64_t size) {
+  expect_row_shapes(function, table, rows, gradients, size);
+  expect_indices(function, "rows", rows, table.rows);
 }
 
 /// Calls fn(row, gradient) once for every different row, in parallel; the gradient of a row that is

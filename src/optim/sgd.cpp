@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <string>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
@@ -32,18 +31,7 @@ Sgd<T>::Sgd(SgdConfig const& config, std::int64_t size)
       velocity_(
           Buffer<T>::filled(config.momentum != 0 ? size : 0,
                             config.dampening != 0 ? std::numeric_limits<T>::quiet_NaN() : 0)) {
-  expect_setting("Sgd", "momentum", config.momentum);
-  expect_setting("Sgd", "dampening", config.dampening);
-  expect_setting("Sgd", "weight_decay", config.weight_decay);
-  if (config.nesterov && config.momentum == 0) {
-    raise<ConfigError>("Sgd", "nesterov", "true without momentum", "a momentum above 0");
-  }
-  if (config.dampening != 0 && (config.momentum == 0 || config.nesterov)) {
-    raise<ConfigError>("Sgd", "dampening",
-                       std::to_string(config.dampening) +
-                           (config.nesterov ? " with nesterov" : " without momentum"),
-                       config.nesterov ? "0" : "a momentum above 0");
-  }
+  expect_settings("Sgd", config);
 }
 
 template <Scalar T>

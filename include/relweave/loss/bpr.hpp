@@ -2,6 +2,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -16,5 +17,20 @@ template <Scalar T>
 RELWEAVE_API double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
                         In<MatrixView<T const>> negative, VectorView<T> grad_positive,
                         MatrixView<T> grad_negative);
+
+/// bpr on a device, the loss to `loss` (1).
+/// Numerics:    differences, their logarithms and slopes in float, sums in double; gradients
+///              rounded once.
+/// Cost:        two launches; each score read and each gradient written once. Workspace: 8 bytes
+///              per example.
+/// Determinism: run_to_run, and the same for any number of multiprocessors: sums in a fixed order.
+/// Throws:      as on the host; ConfigError when the workspace is too small; also NotCompiledError,
+///              DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void bpr(CudaContext const& ctx, In<VectorView<T const, Space::device>> positive,
+                      In<MatrixView<T const, Space::device>> negative,
+                      VectorView<T, Space::device> grad_positive,
+                      MatrixView<T, Space::device> grad_negative,
+                      VectorView<double, Space::device> loss);
 
 }  // namespace relweave::loss

@@ -2,6 +2,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -21,5 +22,20 @@ template <Scalar T>
 RELWEAVE_API double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
                                 In<VectorView<NodeId const>> target,
                                 In<VectorView<T const>> weights, MatrixView<T> grad);
+
+/// dot_product on a device, the loss to `loss` (1), with weights in float whatever T is. Targets
+/// and weights may come from a kernel: they are trusted, not checked.
+/// Numerics:    products in float, sums in double; gradients rounded once.
+/// Cost:        three launches; each score read and each gradient written once. Workspace: 8 bytes
+///              per row, and 256.
+/// Determinism: run_to_run, and the same for any number of multiprocessors: sums in a fixed order.
+/// Throws:      ShapeError as on the host; ConfigError when the workspace is too small; also
+///              NotCompiledError, DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void dot_product(CudaContext const& ctx, In<MatrixView<T const, Space::device>> scores,
+                              In<VectorView<NodeId const, Space::device>> target,
+                              In<VectorView<float const, Space::device>> weights,
+                              MatrixView<T, Space::device> grad,
+                              VectorView<double, Space::device> loss);
 
 }  // namespace relweave::loss

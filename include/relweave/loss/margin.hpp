@@ -2,6 +2,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -20,5 +21,19 @@ template <Scalar T>
 RELWEAVE_API double margin(HostContext const& ctx, In<VectorView<T const>> positive,
                            In<MatrixView<T const>> negative, MarginParams const& params,
                            VectorView<T> grad_positive, MatrixView<T> grad_negative);
+
+/// margin on a device, the loss to `loss` (1).
+/// Numerics:    differences and slopes in float, their sums in double; gradients rounded once.
+/// Cost:        two launches; each score read and each gradient written once. Workspace: 8 bytes
+///              per example.
+/// Determinism: run_to_run, and the same for any number of multiprocessors: sums in a fixed order.
+/// Throws:      as on the host; ConfigError when the workspace is too small; also NotCompiledError,
+///              DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void margin(CudaContext const& ctx, In<VectorView<T const, Space::device>> positive,
+                         In<MatrixView<T const, Space::device>> negative,
+                         MarginParams const& params, VectorView<T, Space::device> grad_positive,
+                         MatrixView<T, Space::device> grad_negative,
+                         VectorView<double, Space::device> loss);
 
 }  // namespace relweave::loss

@@ -2,6 +2,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 
@@ -35,5 +36,30 @@ RELWEAVE_API double sampled_softmax(HostContext const& ctx, In<MatrixView<T cons
                                     In<Candidates<T>> const& candidates,
                                     SampledSoftmaxParams const& params,
                                     In<VectorView<T const>> row_weights, MatrixView<T> grad);
+
+/// Candidates on a device, in float whatever the type of the scores.
+struct DeviceCandidates {
+  VectorView<NodeId const, Space::device> target;  ///< (B)
+  VectorView<float const, Space::device> log_q;    ///< (N)
+  VectorView<float const, Space::device> count;    ///< (N); empty: once
+};
+
+/// sampled_softmax on a device, the loss to `loss` (1). Targets, counts and weights may come from a
+/// kernel: they are trusted, not checked. Weights that add up to 0 make the loss NaN.
+/// Numerics:    logits and their exponentials in float, sums in double; gradients rounded once.
+/// Cost:        three launches, four with row_weights; each score read three times, twice of them
+///              from a cache, and each gradient written once. Workspace: 8 bytes per row and per
+///              column, and 1024.
+/// Determinism: run_to_run, and the same for any number of multiprocessors: sums in a fixed order.
+/// Throws:      ShapeError as on the host; ConfigError for a temperature that is not above 0, and
+///              when the workspace is too small; also NotCompiledError, DeviceError, CudaError.
+template <DeviceScalar T>
+RELWEAVE_API void sampled_softmax(CudaContext const& ctx,
+                                  In<MatrixView<T const, Space::device>> scores,
+                                  DeviceCandidates const& candidates,
+                                  SampledSoftmaxParams const& params,
+                                  In<VectorView<float const, Space::device>> row_weights,
+                                  MatrixView<T, Space::device> grad,
+                                  VectorView<double, Space::device> loss);
 
 }  // namespace relweave::loss

@@ -5,6 +5,7 @@
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 
 namespace relweave::optim {
@@ -55,6 +56,67 @@ class RELWEAVE_API Adam {
   std::int64_t steps_ = 0;
   Buffer<T> mean_;
   Buffer<T> square_;
+};
+
+namespace detail {
+
+/// What changes from step to step.
+struct AdamState {
+  double learning_rate;
+  std::int64_t steps;
+  float step;             ///< the factor of the mean, of the step that is on its way
+  float root_correction;  ///< divides the root of the square, likewise
+};
+
+}  // namespace detail
+
+/// Adam<float> on a device. Moments, the number of steps and the learning rate lie in its memory,
+/// and only work on the stream changes them: a step that a CUDA graph has captured is the next step
+/// each time the graph is launched, with the learning rate that was set last.
+/// Numerics:    in float, each operation rounded by itself: the bits of Adam<float> on x86-64 with
+///              Isa::baseline, unless the device's pow of a beta differs in its last place.
+///              Gradients in bfloat16 are widened first.
+/// Cost:        two launches a step; 24 bytes per parameter and its gradient. No workspace.
+/// Determinism: run_to_run, and the same for any number of multiprocessors.
+/// Throws:      as on the host; also NotCompiledError, DeviceError, CudaError.
+class RELWEAVE_API DeviceAdam {
+ public:
+  /// Moments of zeros, on the context's device and stream; steps are for this device.
+  DeviceAdam(CudaContext const& ctx, AdamConfig const& config, std::int64_t size,
+             double learning_rate);
+
+  /// For the steps that follow on the stream. Between launches of a graph, not while it is
+  /// captured: each launch would set this value again.
+  void set_learning_rate(CudaContext const& ctx, double learning_rate);
+
+  /// values, gradients (size); values are updated.
+  void step(CudaContext const& ctx, VectorView<float, Space::device> values,
+            VectorView<float const, Space::device> gradients);
+  void step(CudaContext const& ctx, VectorView<float, Space::device> values,
+            VectorView<bfloat16 const, Space::device> gradients);
+
+  /// As Adam::step_rows, for rows of which none is given twice. They may come from a kernel: they
+  /// are trusted, not checked.
+  void step_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                 VectorView<NodeId const, Space::device> rows,
+                 MatrixView<float const, Space::device> gradients);
+  void step_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                 VectorView<NodeId const, Space::device> rows,
+                 MatrixView<bfloat16 const, Space::device> gradients);
+
+ private:
+  template <typename T>
+  void step_values(CudaContext const& ctx, VectorView<float, Space::device> values,
+                   VectorView<T const, Space::device> gradients);
+  template <typename T>
+  void step_some_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                      VectorView<NodeId const, Space::device> rows,
+                      MatrixView<T const, Space::device> gradients);
+
+  AdamConfig config_;
+  Buffer<detail::AdamState, Space::device> state_;  // one
+  Buffer<float, Space::device> mean_;
+  Buffer<float, Space::device> square_;
 };
 
 }  // namespace relweave::optim

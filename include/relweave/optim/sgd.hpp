@@ -5,6 +5,7 @@
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 
 namespace relweave::optim {
@@ -53,6 +54,55 @@ class RELWEAVE_API Sgd {
   SgdConfig config_;
   std::int64_t size_;
   Buffer<T> velocity_;
+};
+
+/// Sgd<float> on a device. Velocity and learning rate lie in its memory, and only work on the
+/// stream changes them: a step that a CUDA graph has captured takes the learning rate that was set
+/// last.
+/// Numerics:    in float, each operation rounded by itself: the bits of Sgd<float> on x86-64 with
+///              Isa::baseline. Gradients in bfloat16 are widened first.
+/// Cost:        one launch a step; 20 bytes per parameter and its gradient, 12 without momentum. No
+///              workspace.
+/// Determinism: run_to_run, and the same for any number of multiprocessors.
+/// Throws:      as on the host; also NotCompiledError, DeviceError, CudaError.
+class RELWEAVE_API DeviceSgd {
+ public:
+  /// A velocity of zeros, on the context's device and stream; steps are for this device.
+  DeviceSgd(CudaContext const& ctx, SgdConfig const& config, std::int64_t size,
+            double learning_rate);
+
+  /// For the steps that follow on the stream. Between launches of a graph, not while it is
+  /// captured: each launch would set this value again.
+  void set_learning_rate(CudaContext const& ctx, double learning_rate);
+
+  /// values, gradients (size); values are updated.
+  void step(CudaContext const& ctx, VectorView<float, Space::device> values,
+            VectorView<float const, Space::device> gradients);
+  void step(CudaContext const& ctx, VectorView<float, Space::device> values,
+            VectorView<bfloat16 const, Space::device> gradients);
+
+  /// As Sgd::step_rows, for rows of which none is given twice. They may come from a kernel: they
+  /// are trusted, not checked.
+  void step_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                 VectorView<NodeId const, Space::device> rows,
+                 MatrixView<float const, Space::device> gradients);
+  void step_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                 VectorView<NodeId const, Space::device> rows,
+                 MatrixView<bfloat16 const, Space::device> gradients);
+
+ private:
+  template <typename T>
+  void step_values(CudaContext const& ctx, VectorView<float, Space::device> values,
+                   VectorView<T const, Space::device> gradients);
+  template <typename T>
+  void step_some_rows(CudaContext const& ctx, MatrixView<float, Space::device> table,
+                      VectorView<NodeId const, Space::device> rows,
+                      MatrixView<T const, Space::device> gradients);
+
+  SgdConfig config_;
+  std::int64_t size_;
+  Buffer<float, Space::device> learning_rate_;  // one
+  Buffer<float, Space::device> velocity_;       // empty without momentum
 };
 
 }  // namespace relweave::optim
