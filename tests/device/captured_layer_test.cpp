@@ -1,10 +1,9 @@
 #include <catch2/catch.hpp>
 
-#include <cuda_runtime_api.h>
-
 #include <relweave/ops/linear/linear.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
+#include <support/captured_graph.hpp>
 #include <support/device.hpp>
 #include <support/gradient_check.hpp>
 #include <support/random_graph.hpp>
@@ -61,19 +60,14 @@ struct Layer {
 TEST_CASE("a layer, forward and backward, is captured once and replayed on new numbers",
           "[ops][gpu]") {
   Layer layer;
-  CudaStream const stream = layer.device.context().stream;
+  auto const ctx = layer.device.context();
   layer.put(layer.x, 3);
   layer.run();  // cuBLAS chooses its algorithms
+  CapturedGraph const graph(ctx, [&] { layer.run(); });
 
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
-  layer.run();
-  REQUIRE(cudaStreamEndCapture(stream, &graph) == cudaSuccess);
-  REQUIRE(cudaGraphInstantiate(&executable, graph, 0) == cudaSuccess);
   layer.put(layer.x, 4);
   layer.clear_gradient();
-  REQUIRE(cudaGraphLaunch(executable, stream) == cudaSuccess);
+  graph.launch(ctx);
   auto const replayed_out = layer.device.download<float>(layer.out.view());
   auto const replayed_gradient = layer.device.download<float>(layer.grad_weight.view());
 
@@ -82,6 +76,4 @@ TEST_CASE("a layer, forward and backward, is captured once and replayed on new n
   CHECK(same_bits(replayed_out, layer.device.download<float>(layer.out.view())));
   CHECK(same_bits(replayed_gradient, layer.device.download<float>(layer.grad_weight.view())));
   CHECK(largest_difference(replayed_gradient, Matrix<float>::zeros(32, 32)) > 0.01);
-  cudaGraphExecDestroy(executable);
-  cudaGraphDestroy(graph);
 }
