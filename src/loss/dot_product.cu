@@ -8,7 +8,7 @@ namespace relweave::loss {
 namespace {
 
 template <int lanes, typename T>
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 4)
     dot_product_rows(MatrixView<T const, Space::device> scores, NodeId const* target,
                      float const* weights, double const* total_weight,
                      MatrixView<T, Space::device> grad, double* losses) {

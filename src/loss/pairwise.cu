@@ -24,7 +24,7 @@ struct Logistic {
 };
 
 template <int lanes, typename T, typename Pair>
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 4)
     pair_losses(T const* positive, MatrixView<T const, Space::device> negative, Pair pair,
                 T* grad_positive, MatrixView<T, Space::device> grad_negative, double* losses) {
   Team<lanes> const team;

@@ -28,7 +28,7 @@ __global__ void __launch_bounds__(block_threads)
 }
 
 template <int lanes, typename T>
-__global__ void __launch_bounds__(block_threads)
+__global__ void __launch_bounds__(block_threads, 4)
     softmax_rows(MatrixView<T const, Space::device> scores, NodeId const* target, Offsets offsets,
                  float inverse_temperature, float const* row_weights, double const* total_weight,
                  MatrixView<T, Space::device> grad, double* losses) {
