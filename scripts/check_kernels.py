@@ -92,12 +92,14 @@ def register_table(kernels: dict[str, list[Kernel]]) -> str:
             key = (k.file, k.name.split("<")[0])
             ranges.setdefault(key, {}).setdefault(arch, []).append(k.registers)
     rows = []
-    for (_, name), by_arch in sorted(ranges.items()):
+    for (file, name), by_arch in sorted(ranges.items()):
         cells = [
             f"{min(r)} to {max(r)}" if min(r) < max(r) else str(min(r)) for r in by_arch.values()
         ]
-        rows.append([f"`{name}`", len(next(iter(by_arch.values()))), *cells])
-    return markdown.table(["kernel", "variants", *(f"sm_{arch}" for arch in archs)], rows)
+        rows.append([f"`{file}`", f"`{name}`", len(next(iter(by_arch.values()))), *cells])
+    return markdown.table(
+        ["file", "kernel", "variants", *(f"sm_{arch}" for arch in archs)], rows, 2
+    )
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """Side-by-side runs against peers: agreement first, then times, in one run on one machine.
 
 Usage: python bench/peers/run.py --suite cpu --json build/peers.json [--repeats 3]
-       [--only training,dense_products]
+       [--only training,dense_products] [--write docs/benchmarks.md]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import dense_products
 import relweave as rw
 import training
 from comparison import Comparison
-from markdown import table
+from markdown import replace_block, table
 
 SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
     "cpu": {"training": training.compare, "dense_products": dense_products.compare},
@@ -41,7 +41,13 @@ def show(comparisons: list[Comparison]) -> str:
         for c in comparisons
     ]
     head = ["work", "peer", "results agree", "ours, s", "peer, s", "peer / ours"]
-    return table(head, rows, text_columns=3)
+    notes = [
+        "Peak memory {ours:.0f} MiB against {peer:.0f} MiB".format(**c.details["peak_mib"])
+        + ", mean warm HR@10 {ours:.3f} against {peer:.3f}.".format(**c.details["mean_hr"])
+        for c in comparisons
+        if "peak_mib" in c.details
+    ]
+    return "\n\n".join([table(head, rows, text_columns=3), *notes])
 
 
 def main() -> None:
@@ -51,6 +57,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--write", type=Path, help="page whose tables are replaced")
     a = parser.parse_args()
     suite = SUITES[a.suite]
     chosen = a.only.split(",") if a.only else list(suite)
@@ -60,8 +67,11 @@ def main() -> None:
 
     comparisons: list[Comparison] = []
     for name in chosen:
-        comparisons += suite[name](a.threads, a.repeats)
-    print(show(comparisons))
+        found = suite[name](a.threads, a.repeats)
+        comparisons += found
+        print(show(found), flush=True)
+        if a.write:
+            replace_block(a.write, f"peers-{name}", show(found))
     if a.json:
         result = {
             "suite": a.suite,

@@ -32,8 +32,20 @@ void* allocate_on_device(std::string_view function, std::size_t bytes) {
   return p;
 }
 
+/// The number of devices; 0 where there is none, or no driver for any.
+int count_devices(std::string_view function) {
+  int count = 0;
+  cudaError_t const status = cudaGetDeviceCount(&count);
+  if (status == cudaErrorNoDevice || status == cudaErrorInsufficientDriver) {
+    cudaGetLastError();
+    return 0;
+  }
+  cuda::check(function, "cudaGetDeviceCount", status);
+  return count;
+}
+
 void expect_device(std::string_view function, int device) {
-  int const count = cuda_device_count();
+  int const count = count_devices(function);
   if (count == 0) {
     raise<DeviceError>(function, "device", "no CUDA device on this machine",
                        "a device and its driver",
@@ -128,12 +140,7 @@ bool cuda_compiled() {
 }
 
 int cuda_device_count() {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) != cudaSuccess) {
-    cudaGetLastError();
-    return 0;
-  }
-  return count;
+  return count_devices("cuda_device_count");
 }
 
 CudaDeviceInfo cuda_device_info(int device) {

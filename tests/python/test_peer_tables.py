@@ -64,6 +64,18 @@ def test_a_comparison_knows_its_ratio():
     assert show([work]).splitlines()[-1] == "| `work` | a peer | yes | 2.000 | 3.000 | 1.50 |"
 
 
+def test_a_comparison_that_measured_memory_and_quality_tells_them():
+    from comparison import Comparison
+    from run import show
+
+    details = {"peak_mib": {"ours": 254.6, "peer": 775.2}, "mean_hr": {"ours": 0.4, "peer": 0.39}}
+    work = Comparison("work", "a peer", 2, ours_s=2.0, peer_s=3.0, agree=True, details=details)
+
+    assert show([work]).splitlines()[-1] == (
+        "Peak memory 255 MiB against 775 MiB, mean warm HR@10 0.400 against 0.390."
+    )
+
+
 def test_short_times_keep_their_digits():
     from run import seconds
 

@@ -1,0 +1,103 @@
+// What only the emulation can show: calls that fail, and calls that must not be made.
+
+#include <catch2/catch.hpp>
+
+#include <cstdint>
+
+#include <relweave/core/error.hpp>
+
+#include <emulation/control.hpp>
+#include <support/device_layer.hpp>
+#include <support/gradient_check.hpp>
+
+using namespace relweave;
+using namespace relweave::test;
+
+TEST_CASE("a layer neither allocates nor waits nor touches the default stream", "[emulation]") {
+  emulation::Session const session;
+  DeviceLayer layer;
+  layer.put(layer.x, 3);
+  auto const before = emulation::counters();
+
+  layer.run();
+
+  auto const after = emulation::counters();
+  CHECK(after.launches > before.launches);
+  CHECK(after.device_allocations == before.device_allocations);
+  CHECK(after.host_allocations == before.host_allocations);
+  CHECK(after.synchronizations == before.synchronizations);
+  CHECK(after.default_stream_uses == 0);
+}
+
+TEST_CASE("whichever call of a layer fails, it is a CudaError, and the layer works again",
+          "[emulation]") {
+  emulation::Session const session;
+  DeviceLayer layer;
+  layer.put(layer.x, 3);
+  layer.clear_gradient();
+  layer.run();
+  auto const expected = layer.device.download<float>(layer.grad_weight.view());
+  int failures = 0;
+
+  for (;; ++failures) {
+    emulation::fail_next(cudaErrorLaunchFailure, failures);
+    try {
+      layer.run();
+    } catch (CudaError const&) {
+      continue;
+    }
+    break;
+  }
+  REQUIRE(emulation::failure_pending());
+  emulation::fail_next(cudaSuccess);
+
+  CHECK(failures > 10);
+  layer.clear_gradient();
+  layer.run();
+  CHECK(same_bits(layer.device.download<float>(layer.grad_weight.view()), expected));
+}
+
+TEST_CASE("out of device memory tells bytes asked and free, and nothing is lost", "[emulation]") {
+  emulation::Session const session({.memory_bytes = std::size_t{1} << 20});
+  DeviceWorkspace workspace(1024);
+  Buffer<float, Space::device> buffer(100);
+  float const* const data = buffer.data();
+
+  CHECK_THROWS_WITH((Matrix<float, Space::device>(1000, 1000)),
+                    Catch::Contains("bytes free of 1048576 bytes, expected 4000000 bytes free"));
+  CHECK_THROWS_AS(workspace.reserve(4'000'000), CudaError);
+  CHECK_THROWS_AS(buffer.reset(1'000'000), CudaError);
+
+  CHECK(workspace.capacity() == 1024);
+  CHECK(buffer.size() == 100);
+  CHECK(buffer.data() == data);
+}
+
+TEST_CASE("a machine without a device is a DeviceError that says so", "[emulation]") {
+  emulation::Session const session({.devices = 0});
+
+  CHECK(cuda_device_count() == 0);
+  CHECK_THROWS_WITH(OwnedStream(), Catch::Contains("no CUDA device on this machine"));
+  CHECK_THROWS_AS(cuda_device_info(0), DeviceError);
+}
+
+TEST_CASE("the second device works while the first is current", "[emulation]") {
+  emulation::Session const session({.devices = 2});
+  OwnedStream const stream(1);
+  CudaContext const ctx{.device = 1, .stream = stream.get()};
+  Matrix<float, Space::device> there = [] {
+    DeviceGuard const guard(1);
+    return Matrix<float, Space::device>(3, 4);
+  }();
+  auto const values = random_matrix<float>(3, 4, 1);
+  Matrix<float> back(3, 4);
+
+  copy(ctx, values.view(), there.view());
+  copy(ctx, there.view(), back.view());
+  synchronize(ctx);
+
+  int current = -1;
+  CHECK(cudaGetDevice(&current) == cudaSuccess);
+  CHECK(current == 0);
+  CHECK(same_bits(values, back));
+}
