@@ -47,7 +47,7 @@ def test_a_header_answers_every_question_of_its_reader(op):
 
 
 def test_the_table_has_every_operation_in_order():
-    page = (ROOT / "docs/ops.md").read_text()
+    page = (ROOT / "docs/ops.md").read_text().split("## On a device")[0]
     rows = [
         re.findall(r"`(\w+)`", cell) for cell in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE)
     ]
