@@ -3,9 +3,11 @@
 /// Everything for those who link the library; needs a plain host compiler. The references and
 /// backends of the operations, and what they are made of, are included by name.
 
+#include <relweave/core/bfloat16.hpp>
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/error.hpp>
 #include <relweave/core/isa.hpp>
 #include <relweave/core/parallel.hpp>
