@@ -58,7 +58,8 @@ class RELWEAVE_API DeviceCsr {
   }
 
   /// Replaces the contents, on the context's stream; allocates only to grow, so that a loop over
-  /// sampled blocks comes to rest. `csr` may change when this returns.
+  /// sampled blocks comes to rest. `csr` may change when this returns, or once the stream is done
+  /// where its memory is pinned.
   /// Throws ShapeError or IndexError when the csr is not valid, ConfigError for options out of
   /// range, CudaError when the device has no room.
   void upload(CudaContext const& ctx, RelationCsrView<> const& csr,
