@@ -104,6 +104,18 @@ struct Group {
   }
 };
 
+/// Position of the last of `count` ascending values that is not above `value`; the first is not.
+template <typename V>
+__device__ inline std::int64_t last_up_to(V const* values, std::int64_t count, std::int64_t value) {
+  std::int64_t low = 0;
+  while (count > 1) {
+    std::int64_t const half = count / 2;
+    low += values[low + half] <= value ? half : 0;
+    count -= half;
+  }
+  return low;
+}
+
 /// Features of one row in the registers of a group.
 template <typename Shape>
 struct Features {

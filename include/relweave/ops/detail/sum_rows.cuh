@@ -66,23 +66,12 @@ __device__ inline Features<Shape> add_up(SumRows<T> const& a, std::int32_t begin
   return total;
 }
 
-/// The chunk's hub: the last one whose first chunk is not after it.
-__device__ inline std::int64_t hub_of_chunk(DeviceInverse const& to, std::int32_t chunk) {
-  std::int64_t low = 0;
-  for (std::int64_t count = to.first_chunk.size - 1; count > 1;) {
-    std::int64_t const half = count / 2;
-    low += to.first_chunk.data[low + half] <= chunk ? half : 0;
-    count -= half;
-  }
-  return low;
-}
-
 template <typename Shape, typename T>
 __global__ void __launch_bounds__(block_threads, 2) sum_hub_chunks(SumRows<T> a, float* partial) {
   Group<Shape::lanes> const group;
   std::int64_t const d = a.out.cols;
   for (std::int64_t chunk = group.first; chunk < a.to.chunks; chunk += group.count) {
-    std::int64_t const hub = hub_of_chunk(a.to, static_cast<std::int32_t>(chunk));
+    std::int64_t const hub = last_up_to(a.to.first_chunk.data, a.to.first_chunk.size - 1, chunk);
     std::int32_t const skipped =
         (static_cast<std::int32_t>(chunk) - a.to.first_chunk.data[hub]) * a.to.hub_chunk;
     std::int32_t const begin = a.to.offsets.data[hub] + skipped;

@@ -121,26 +121,14 @@ __device__ inline Reduced<max, Shape> reduce_edges(ForwardArguments<T> const& a,
   return reduced;
 }
 
-/// Position of `row` in the ascending list of hubs, which holds it.
+/// Position of `row` in the list of hubs, which holds it.
 __device__ inline std::int64_t find_hub(DeviceWork const& work, std::int64_t row) {
-  std::int64_t low = 0;
-  for (std::int64_t count = work.hubs.size; count > 1;) {
-    std::int64_t const half = count / 2;
-    low += work.hubs.data[low + half] <= row ? half : 0;
-    count -= half;
-  }
-  return low;
+  return last_up_to(work.hubs.data, work.hubs.size, row);
 }
 
-/// The chunk's hub: the last one whose first chunk is not after it.
+/// The chunk's hub.
 __device__ inline std::int64_t hub_of_chunk(DeviceWork const& work, std::int64_t chunk) {
-  std::int64_t low = 0;
-  for (std::int64_t count = work.hubs.size; count > 1;) {
-    std::int64_t const half = count / 2;
-    low += work.first_chunk.data[low + half] <= chunk ? half : 0;
-    count -= half;
-  }
-  return low;
+  return last_up_to(work.first_chunk.data, work.hubs.size, chunk);
 }
 
 /// Merges the partial results of a hub in the order of its chunks.
