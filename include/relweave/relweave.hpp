@@ -40,6 +40,8 @@
 #include <relweave/model/tower_network.hpp>
 #include <relweave/model/training.hpp>
 #include <relweave/model/two_tower.hpp>
+#include <relweave/nn/device_block.hpp>
+#include <relweave/nn/device_hetero_sage.hpp>
 #include <relweave/nn/hetero_sage.hpp>
 #include <relweave/nn/init.hpp>
 #include <relweave/nn/mlp.hpp>

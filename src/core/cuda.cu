@@ -71,14 +71,6 @@ void SpaceAllocator<Space::device>::release(void* p) noexcept {
   }
 }
 
-void expect_copy_sizes(std::int64_t from_rows, std::int64_t from_cols, std::int64_t to_rows,
-                       std::int64_t to_cols) {
-  if (from_rows != to_rows || from_cols != to_cols) {
-    raise<ShapeError>("copy", "to", "shape " + shape_string(to_rows, to_cols),
-                      "shape " + shape_string(from_rows, from_cols));
-  }
-}
-
 void copy_rows(CudaContext const& ctx, void* to, std::int64_t to_stride, void const* from,
                std::int64_t from_stride, std::int64_t row_bytes, std::int64_t rows, CopyKind kind) {
   expect_cuda("copy", ctx);
@@ -99,23 +91,49 @@ void copy_rows(CudaContext const& ctx, void* to, std::int64_t to_stride, void co
 
 }  // namespace detail
 
+void detail::zero_rows(CudaContext const& ctx, void* data, std::int64_t stride,
+                       std::int64_t row_bytes, std::int64_t rows) {
+  expect_cuda("set_zero", ctx);
+  if (rows == 0 || row_bytes == 0) {
+    return;
+  }
+  DeviceGuard const guard(ctx.device);
+  auto const size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
+  cuda::check("set_zero", "cudaMemsetAsync",
+              rows == 1 || stride == row_bytes
+                  ? cudaMemsetAsync(data, 0, size(rows * row_bytes), ctx.stream)
+                  : cudaMemset2DAsync(data, size(stride), 0, size(row_bytes), size(rows),
+                                      ctx.stream));
+}
+
 DeviceWorkspace::~DeviceWorkspace() {
-  detail::SpaceAllocator<Space::device>::release(data_);
+  for (Block const& block : blocks_) {
+    detail::SpaceAllocator<Space::device>::release(block.data);
+  }
+}
+
+std::int64_t DeviceWorkspace::capacity() const {
+  std::int64_t total = 0;
+  for (Block const& block : blocks_) {
+    total += block.capacity;
+  }
+  return total;
 }
 
 void DeviceWorkspace::reserve(std::int64_t bytes) {
   constexpr std::string_view here = "DeviceWorkspace.reserve";
-  if (used_ > 0) {
+  if (block_ > 0 || used_ > 0) {
     raise<ConfigError>(here, "workspace", "one that an op uses", "one that is not in use");
   }
-  if (bytes <= capacity_) {
+  if (bytes == 0 || (!blocks_.empty() && bytes <= blocks_.front().capacity)) {
     return;
   }
   auto* const grown =
       static_cast<std::byte*>(allocate_on_device(here, static_cast<std::size_t>(bytes)));
-  detail::SpaceAllocator<Space::device>::release(data_);
-  data_ = grown;
-  capacity_ = bytes;
+  for (Block const& block : blocks_) {
+    detail::SpaceAllocator<Space::device>::release(block.data);
+  }
+  blocks_.assign(1, {grown, bytes});
 }
 
 void* DeviceWorkspace::Scope::take(std::int64_t bytes) {
@@ -124,15 +142,34 @@ void* DeviceWorkspace::Scope::take(std::int64_t bytes) {
   if (rounded == 0) {
     return nullptr;
   }
-  std::int64_t const used = workspace_ == nullptr ? 0 : workspace_->used_;
-  std::int64_t const capacity = workspace_ == nullptr ? 0 : workspace_->capacity_;
-  if (used + rounded > capacity) {
+  auto const fits = [&] {
+    return workspace_->block_ < workspace_->blocks_.size() &&
+           workspace_->used_ + rounded <= workspace_->blocks_[workspace_->block_].capacity;
+  };
+  if (workspace_ == nullptr || (workspace_->growth_ == Growth::none && !fits())) {
+    std::int64_t const used = workspace_ == nullptr ? 0 : workspace_->used_;
+    std::int64_t const capacity = workspace_ == nullptr ? 0 : workspace_->capacity();
     raise<ConfigError>(function_, "workspace", std::to_string(capacity) + " bytes",
                        "at least " + std::to_string(used + rounded) + " bytes",
                        "Give the context a DeviceWorkspace, and reserve that much first.");
   }
+  while (!fits()) {
+    if (workspace_->block_ + 1 < workspace_->blocks_.size()) {
+      ++workspace_->block_;
+      workspace_->used_ = 0;
+      continue;
+    }
+    // Doubling keeps the number of blocks logarithmic; 4 MiB serve small layers at once.
+    std::int64_t const size = std::max({rounded, workspace_->capacity(), std::int64_t{4} << 20});
+    workspace_->blocks_.push_back({static_cast<std::byte*>(allocate_on_device(
+                                       function_, static_cast<std::size_t>(size))),
+                                   size});
+    workspace_->block_ = workspace_->blocks_.size() - 1;
+    workspace_->used_ = 0;
+  }
+  std::byte* const result = workspace_->blocks_[workspace_->block_].data + workspace_->used_;
   workspace_->used_ += rounded;
-  return workspace_->data_ + used;
+  return result;
 }
 
 bool cuda_compiled() {
@@ -195,6 +232,119 @@ OwnedStream::~OwnedStream() {
   if (stream_ != nullptr) {
     cudaStreamDestroy(stream_);
   }
+}
+
+namespace {
+
+cudaEvent_t new_event(std::string_view function) {
+  cudaEvent_t event = nullptr;
+  cuda::check(function, "cudaEventCreateWithFlags",
+              cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  return event;
+}
+
+void* allocate_pinned(std::string_view function, std::int64_t bytes) {
+  void* p = nullptr;
+  cuda::check(function, "cudaMallocHost", cudaMallocHost(&p, static_cast<std::size_t>(bytes)));
+  return p;
+}
+
+}  // namespace
+
+StagedUpload::~StagedUpload() {
+  if (sent_ != nullptr) {
+    cudaEventSynchronize(sent_);
+    cudaEventDestroy(sent_);
+  }
+  if (data_ != nullptr) {
+    cudaFreeHost(data_);
+  }
+}
+
+void* StagedUpload::stage_bytes(std::int64_t bytes) {
+  constexpr std::string_view here = "StagedUpload.stage";
+  if (sent_ != nullptr) {
+    cuda::check(here, "cudaEventSynchronize", cudaEventSynchronize(sent_));
+  }
+  if (bytes > capacity_) {
+    auto const grown = std::max(bytes, capacity_ + capacity_ / 2);
+    auto* const p = static_cast<std::byte*>(allocate_pinned(here, grown));
+    if (data_ != nullptr) {
+      cudaFreeHost(data_);
+    }
+    data_ = p;
+    capacity_ = grown;
+  }
+  return data_;
+}
+
+void StagedUpload::send_bytes(CudaContext const& ctx, void* to, std::int64_t bytes) {
+  constexpr std::string_view here = "StagedUpload.send";
+  expect_cuda(here, ctx);
+  if (bytes == 0) {
+    return;
+  }
+  DeviceGuard const guard(ctx.device);
+  if (sent_ == nullptr) {
+    sent_ = new_event(here);
+  }
+  cuda::check(here, "cudaMemcpyAsync",
+              cudaMemcpyAsync(to, data_, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice,
+                              ctx.stream));
+  cuda::check(here, "cudaEventRecord", cudaEventRecord(sent_, ctx.stream));
+}
+
+DeviceReadings::~DeviceReadings() {
+  for (Slot const& s : slots_) {
+    if (s.sent != nullptr) {
+      cudaEventSynchronize(s.sent);
+      cudaEventDestroy(s.sent);
+    }
+    if (s.host != nullptr) {
+      cudaFreeHost(s.host);
+    }
+  }
+}
+
+VectorView<double, Space::device> DeviceReadings::next(CudaContext const& ctx) {
+  if (device_.empty()) {
+    DeviceGuard const guard(ctx.device);
+    device_ = Buffer<double, Space::device>(depth + 1);
+  }
+  return device_.view().slice(pushed_ % (depth + 1), 1);
+}
+
+void DeviceReadings::push(CudaContext const& ctx) {
+  constexpr std::string_view here = "DeviceReadings.push";
+  expect_cuda(here, ctx);
+  DeviceGuard const guard(ctx.device);
+  wait_until(pushed_ - depth);
+  Slot& s = slot(pushed_);
+  if (s.sent == nullptr) {
+    s.host = static_cast<double*>(allocate_pinned(here, sizeof(double)));
+    s.sent = new_event(here);
+  }
+  cuda::check(here, "cudaMemcpyAsync",
+              cudaMemcpyAsync(s.host, next(ctx).data, sizeof(double), cudaMemcpyDeviceToHost,
+                              ctx.stream));
+  cuda::check(here, "cudaEventRecord", cudaEventRecord(s.sent, ctx.stream));
+  ++pushed_;
+}
+
+void DeviceReadings::wait_until(std::int64_t count) {
+  for (; arrived_ < count; ++arrived_) {
+    Slot const& s = slot(arrived_);
+    cuda::check("DeviceReadings", "cudaEventSynchronize", cudaEventSynchronize(s.sent));
+    numbers_.push_back(*s.host);
+  }
+}
+
+std::vector<double> DeviceReadings::take() {
+  return std::exchange(numbers_, {});
+}
+
+void DeviceReadings::finish() {
+  wait_until(pushed_);
 }
 
 void synchronize(CudaContext const& ctx) {

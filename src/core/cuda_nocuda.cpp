@@ -26,21 +26,26 @@ void* SpaceAllocator<Space::device>::allocate(std::size_t bytes) {
 
 void SpaceAllocator<Space::device>::release(void*) noexcept {}
 
-void expect_copy_sizes(std::int64_t, std::int64_t, std::int64_t, std::int64_t) {
-  not_compiled("copy");
-}
 
 void copy_rows(CudaContext const&, void*, std::int64_t, void const*, std::int64_t, std::int64_t,
                std::int64_t, CopyKind) {
   not_compiled("copy");
 }
 
+void zero_rows(CudaContext const&, void*, std::int64_t, std::int64_t, std::int64_t) {
+  not_compiled("set_zero");
+}
+
 }  // namespace detail
 
 DeviceWorkspace::~DeviceWorkspace() = default;
 
+std::int64_t DeviceWorkspace::capacity() const {
+  return 0;
+}
+
 void DeviceWorkspace::reserve(std::int64_t bytes) {
-  if (bytes > capacity_) {
+  if (bytes > 0) {
     not_compiled("DeviceWorkspace.reserve");
   }
 }
@@ -76,6 +81,35 @@ OwnedStream::OwnedStream(int) {
 }
 
 OwnedStream::~OwnedStream() = default;
+
+StagedUpload::~StagedUpload() = default;
+
+void* StagedUpload::stage_bytes(std::int64_t bytes) {
+  if (bytes == 0) {
+    return nullptr;
+  }
+  not_compiled("StagedUpload.stage");
+}
+
+void StagedUpload::send_bytes(CudaContext const&, void*, std::int64_t) {
+  not_compiled("StagedUpload.send");
+}
+
+DeviceReadings::~DeviceReadings() = default;
+
+VectorView<double, Space::device> DeviceReadings::next(CudaContext const&) {
+  not_compiled("DeviceReadings.next");
+}
+
+void DeviceReadings::push(CudaContext const&) {
+  not_compiled("DeviceReadings.push");
+}
+
+std::vector<double> DeviceReadings::take() {
+  return {};
+}
+
+void DeviceReadings::finish() {}
 
 void synchronize(CudaContext const&) {
   not_compiled("synchronize");

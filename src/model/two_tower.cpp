@@ -54,7 +54,7 @@ void TwoTower::item_vectors(HostContext const& ctx, VectorView<NodeTypeId const>
   }
 
   Matrix<float> x;
-  ItemPass pass;
+  ItemPass<> pass;
   std::vector<NodeId> rows;
   for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
     std::int64_t const count = std::min(inference_rows, n - begin);
@@ -86,7 +86,7 @@ void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
   }
 
   PooledHistory pooled(types, config_.max_history, config_.weak_weight, inputs.user_features);
-  UserPass pass;
+  UserPass<> pass;
   std::vector<HistoryRow> rows;
   for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
     std::int64_t const count = std::min(inference_rows, n - begin);

@@ -322,8 +322,8 @@ class Trainer {
   Columns columns_;
   std::vector<HistoryRow> rows_;
   std::vector<float> weights_;
-  UserPass users_;
-  ItemPass targets_;
+  UserPass<> users_;
+  ItemPass<> targets_;
   Matrix<float> item_x_;
   Matrix<float> scores_;
   Matrix<float> grad_users_;

@@ -86,6 +86,17 @@ ops::RelationAggregateParams HeteroSage<T>::aggregate_params(std::size_t layer) 
 }
 
 template <Scalar T>
+typename HeteroSage<T>::Message const& HeteroSage<T>::message(std::size_t layer,
+                                                              RelationId relation) const {
+  return layers_.at(layer).message.at(at(relation));
+}
+
+template <Scalar T>
+ParameterId HeteroSage<T>::self(std::size_t layer, NodeTypeId type) const {
+  return layers_.at(layer).self.at(at(type));
+}
+
+template <Scalar T>
 void HeteroSage<T>::register_parameters(ParameterSet<T>& parameters) {
   layers_.clear();
   for (std::size_t l = 0; l < config_.out_features.size(); ++l) {
@@ -162,7 +173,7 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
       c.gathered.resize(block.relations.size());
       c.out.reset(block.csr.n_dst, d);
       ops::linear<T>(ctx, h[at(block.type)].row_slice(0, block.csr.n_dst),
-                     parameters.matrix(layers_[l].self[at(block.type)]), {}, {}, c.self.view());
+                     parameters.matrix(self(l, block.type)), {}, {}, c.self.view());
       for (std::size_t r = 0; r < block.relations.size(); ++r) {
         RelationBlock const& relation = block.relations[r];
         MatrixView<T const> source = h[at(relation.source)];
@@ -171,7 +182,7 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
           ops::gather_rows<T>(ctx, source, relation.source_rows, c.gathered[r].view());
           source = c.gathered[r].view();
         }
-        Message const& message = layers_[l].message[at(relation.relation)];
+        Message const& message = this->message(l, relation.relation);
         ops::linear<T>(ctx, source.row_slice(0, relation.message_rows),
                        parameters.matrix(message.weight), parameters.vector(message.bias),
                        {.activation = Activation::relu},
@@ -233,12 +244,12 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
                                           grad[at(block.type)], aggregate_params(l), grad_messages,
                                           grad_self);
 
-      ParameterId const self = layers_[l].self[at(block.type)];
+      ParameterId const own = self(l, block.type);
       ops::linear_backward<T>(
-          ctx, input(block.type).row_slice(0, block.csr.n_dst), frozen.matrix(self), {}, grad_self,
+          ctx, input(block.type).row_slice(0, block.csr.n_dst), frozen.matrix(own), {}, grad_self,
           {},
           {.x = wanted ? below[at(block.type)].row_slice(0, block.csr.n_dst) : MatrixView<T>{},
-           .weight = parameters.matrix_gradient(self),
+           .weight = parameters.matrix_gradient(own),
            .accumulate_x = true});
 
       for (std::size_t r = 0; r < block.relations.size(); ++r) {
@@ -246,7 +257,7 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
         if (relation.message_rows == 0) {
           continue;
         }
-        Message const& message = layers_[l].message[at(relation.relation)];
+        Message const& message = this->message(l, relation.relation);
         bool const selection = !relation.source_rows.empty();
         auto const source = selection ? c.gathered[r].view()
                                       : input(relation.source).row_slice(0, relation.message_rows);

@@ -41,10 +41,12 @@ void Mlp<T>::initialize(ParameterSet<T>& parameters, std::uint64_t seed) const {
 }
 
 template <Scalar T>
-void Mlp<T>::forward(HostContext const& ctx, ParameterSet<T> const& parameters,
-                     In<MatrixView<T const>> x, MlpCache<T>& cache) const {
+template <Space S>
+void Mlp<T>::forward(Context<S> const& ctx, ParameterSet<T, S> const& parameters,
+                     In<MatrixView<T const, S>> x, MlpCache<T, S>& cache) const {
+  [[maybe_unused]] auto const guard = make_current(ctx);
   cache.outputs.resize(layer_count());
-  MatrixView<T const> input = x;
+  MatrixView<T const, S> input = x;
   for (std::size_t l = 0; l < layer_count(); ++l) {
     bool const last = l + 1 == layer_count();
     cache.outputs[l].reset(x.rows, sizes_[l + 1]);
@@ -56,24 +58,26 @@ void Mlp<T>::forward(HostContext const& ctx, ParameterSet<T> const& parameters,
 }
 
 template <Scalar T>
-void Mlp<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters,
-                      In<MatrixView<T const>> x, MlpCache<T>& cache,
-                      In<MatrixView<T const>> grad_output, In<MatrixView<T>> grad_x) const {
-  MatrixView<T const> grad = grad_output;
+template <Space S>
+void Mlp<T>::backward(Context<S> const& ctx, ParameterSet<T, S>& parameters,
+                      In<MatrixView<T const, S>> x, MlpCache<T, S>& cache,
+                      In<MatrixView<T const, S>> grad_output, In<MatrixView<T, S>> grad_x) const {
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  MatrixView<T const, S> grad = grad_output;
   for (std::size_t l = layer_count(); l-- > 0;) {
     bool const last = l + 1 == layer_count();
-    MatrixView<T const> const input = l == 0 ? x : cache.outputs[l - 1].view();
-    MatrixView<T> below = grad_x;
+    MatrixView<T const, S> const input = l == 0 ? x : cache.outputs[l - 1].view();
+    MatrixView<T, S> below = grad_x;
     if (l > 0) {
       cache.grad_below.reset(x.rows, sizes_[l]);
       below = cache.grad_below.view();
     }
-    ops::linear_backward<T>(ctx, input, std::as_const(parameters).matrix(layers_[l].weight),
-                            cache.outputs[l].view(), grad,
-                            {.activation = last ? Activation::identity : Activation::relu},
-                            {.x = below,
-                             .weight = parameters.matrix_gradient(layers_[l].weight),
-                             .bias = parameters.vector_gradient(layers_[l].bias)});
+    ops::linear_backward<T>(
+        ctx, input, std::as_const(parameters).matrix(layers_[l].weight), cache.outputs[l].view(),
+        grad, {.activation = last ? Activation::identity : Activation::relu},
+        ops::LinearGradientsOf<T, S>{.x = below,
+                                     .weight = parameters.matrix_gradient(layers_[l].weight),
+                                     .bias = parameters.vector_gradient(layers_[l].bias)});
     std::swap(cache.grad, cache.grad_below);
     grad = cache.grad.view();
   }
@@ -81,5 +85,14 @@ void Mlp<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters,
 
 template class Mlp<float>;
 template class Mlp<double>;
+
+#define RELWEAVE_INSTANTIATE(T, S)                                                               \
+  template void Mlp<T>::forward(Context<S> const&, ParameterSet<T, S> const&,                    \
+                                MatrixView<T const, S>, MlpCache<T, S>&) const;                  \
+  template void Mlp<T>::backward(Context<S> const&, ParameterSet<T, S>&, MatrixView<T const, S>, \
+                                 MlpCache<T, S>&, MatrixView<T const, S>, MatrixView<T, S>) const
+RELWEAVE_INSTANTIATE(float, Space::host);
+RELWEAVE_INSTANTIATE(double, Space::host);
+RELWEAVE_INSTANTIATE(float, Space::device);
 
 }  // namespace relweave::nn

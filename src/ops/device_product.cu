@@ -143,6 +143,8 @@ class Plan {
   cublasLtMatmulAlgo_t algorithm_{};
 };
 
+constexpr std::size_t most_plans = 4096;
+
 /// What a plan depends on: sizes, types, and how well the operands are aligned.
 using Key = std::array<std::int64_t, 14>;
 
@@ -190,6 +192,9 @@ Library& library_of(std::string_view function, int device) {
 void device_product(CudaContext const& ctx, std::string_view function, DeviceProduct const& p) {
   Library& library = library_of(function, ctx.device);
   cublasLtHandle_t const handle = library.handle.get();
+  if (library.plans.size() >= most_plans) {
+    library.plans.clear();  // shapes that never come again, as those of sampled blocks
+  }
   library.plans.try_emplace(key_of(p), handle, function, p)
       .first->second.run(handle, ctx, function, p);
 }

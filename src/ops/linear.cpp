@@ -130,7 +130,7 @@ void linear(HostContext const& ctx, In<MatrixView<T const>> x, In<MatrixView<T c
                .m = x.rows,
                .n = weight.cols,
                .k = x.cols,
-               .accumulate = false,
+               .accumulate = params.accumulate,
                .bias = bias.empty() ? nullptr : bias.data,
                .relu = params.activation == Activation::relu});
 }
@@ -154,16 +154,26 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
   if (!gradients.bias.empty()) {
     expect_size(here, "gradients.bias", gradients.bias, n);
   }
+  if (!gradients.sum.empty()) {
+    expect_shape(here, "gradients.sum", gradients.sum, m, n);
+  }
   Workspace::Scope scratch(scratch_of(ctx));
   MatrixView<T const> grad = grad_out;
-  if (params.activation == Activation::relu) {
+  bool const relu = params.activation == Activation::relu;
+  if (relu) {
     expect_shape(here, "out", out, m, n);
-    MatrixView<T> const masked = scratch.matrix<T>(m, n);
+  }
+  if (relu || !gradients.sum.empty()) {
+    auto const masked = gradients.sum.empty() ? scratch.matrix<T>(m, n) : gradients.sum;
     parallel_for_blocks(ctx, m, elementwise_rows, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t r = begin; r < end; ++r) {
-        T const* const y = out.row_data(r);
         T const* const g = grad_out.row_data(r);
         T* const to = masked.row_data(r);
+        if (!relu) {
+          std::copy_n(g, n, to);
+          continue;
+        }
+        T const* const y = out.row_data(r);
         for (std::int64_t c = 0; c < n; ++c) {
           to[c] = y[c] > 0 ? g[c] : T{0};
         }

@@ -28,7 +28,7 @@ void product(CudaContext const& ctx, std::string_view here, DeviceMatrix<T const
   if (c.empty()) {
     return;
   }
-  if (k == 0 && bias == nullptr) {
+  if (k == 0) {
     if (!accumulate) {
       cuda::check(here, "cudaMemset2DAsync",
                   cudaMemset2DAsync(c.data, static_cast<std::size_t>(c.stride) * sizeof(Out), 0,
@@ -36,10 +36,6 @@ void product(CudaContext const& ctx, std::string_view here, DeviceMatrix<T const
                                     static_cast<std::size_t>(c.rows), ctx.stream));
     }
     return;
-  }
-  if (k == 0) {
-    raise<ShapeError>(here, "x", "shape " + shape_string(a.rows, a.cols),
-                      "at least one column, with a bias on a device");
   }
   device_product(ctx, here,
                  {.in = device_type<T>,
@@ -87,8 +83,12 @@ void linear(CudaContext const& ctx, In<DeviceMatrix<T const>> x, In<DeviceMatrix
   if (!bias.empty()) {
     expect_size(here, "bias", bias, weight.cols);
   }
+  if (x.cols == 0 && (!bias.empty() || params.accumulate)) {
+    raise<ShapeError>(here, "x", "shape " + shape_string(x.rows, x.cols),
+                      "at least one column, with a bias or accumulate on a device");
+  }
   DeviceGuard const guard(ctx.device);
-  product<T, T>(ctx, here, x, false, weight, false, out, false, bias.empty() ? nullptr : bias.data,
+  product<T, T>(ctx, here, x, false, weight, false, out, params.accumulate, bias.empty() ? nullptr : bias.data,
                 params.activation == Activation::relu);
 }
 
@@ -116,11 +116,15 @@ void linear_backward(CudaContext const& ctx, In<DeviceMatrix<T const>> x,
   if (!gradients.bias.empty()) {
     expect_size(here, "gradients.bias", gradients.bias, n);
   }
+  if (!gradients.sum.empty()) {
+    expect_shape(here, "gradients.sum", gradients.sum, m, n);
+  }
   DeviceGuard const guard(ctx.device);
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   DeviceMatrix<T const> grad = grad_out;
-  if ((relu || !gradients.bias.empty()) && m > 0 && n > 0) {
-    auto const masked = scratch.matrix<T>(relu ? m : 0, n);
+  bool const summed = !gradients.sum.empty();
+  if ((relu || summed || !gradients.bias.empty()) && m > 0 && n > 0) {
+    auto const masked = summed ? gradients.sum : scratch.matrix<T>(relu ? m : 0, n);
     auto const partials = scratch.matrix<float>(gradients.bias.empty() ? 0 : chunks_of(m), n);
     cuda::BiasArguments<T> const a{.m = m,
                                    .n = n,
@@ -129,6 +133,7 @@ void linear_backward(CudaContext const& ctx, In<DeviceMatrix<T const>> x,
                                    .grad_out = grad_out.data,
                                    .grad_out_stride = grad_out.stride,
                                    .masked = masked.data,
+                                   .masked_stride = masked.stride,
                                    .partials = partials.data};
     std::int64_t const column_blocks = (n + cuda::block_threads - 1) / cuda::block_threads;
     RELWEAVE_LAUNCH((cuda::mask_and_sum<T>),
@@ -141,7 +146,7 @@ void linear_backward(CudaContext const& ctx, In<DeviceMatrix<T const>> x,
                       gradients.bias.data);
       cuda::check_launch(here);
     }
-    if (relu) {
+    if (relu || summed) {
       grad = masked;
     }
   }

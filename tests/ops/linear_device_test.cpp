@@ -72,9 +72,10 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
   auto device = machine();
   auto const ctx = device.context();
   auto const size = GENERATE(from_range(sizes));
-  LinearParams const params{GENERATE(Activation::identity, Activation::relu)};
-  bool const with_bias = GENERATE(true, false);
   bool const accumulate = GENERATE(true, false);
+  LinearParams const params{.activation = GENERATE(Activation::identity, Activation::relu),
+                            .accumulate = accumulate};
+  bool const with_bias = GENERATE(true, false);
   auto const [m, k, n] = size;
   auto const x = numbers<TestType>(m, k, 1);
   auto const w = numbers<TestType>(k, n, 2);
@@ -83,7 +84,8 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
   auto grad_x = numbers<TestType>(m, k, 5);
   auto grad_w = random_matrix<float>(k, n, 6);
   auto grad_bias = random_matrix<float>(1, n, 7);
-  Matrix<float> out(m, n);
+  auto out = numbers<TestType>(m, n, 8);
+  auto grad_sum = random_matrix<float>(m, n, 9);
   auto const up = [&](Matrix<float> const& from) {
     return device.upload<TestType>(converted<TestType>(from).view());
   };
@@ -94,7 +96,8 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
   auto const dgrad_x = up(grad_x);
   auto dgrad_w = device.upload<float>(grad_w.view());
   auto dgrad_bias = device.upload<float>(grad_bias.view());
-  Matrix<TestType, Space::device> dout(m, n);
+  auto dout = up(out);
+  auto dgrad_sum = up(grad_sum);
   auto const bias_of = [&](auto& b) { return b.view().row(0).slice(0, with_bias ? n : 0); };
 
   linear<TestType>(ctx, dx.view(), dw.view(), bias_of(dbias), params, dout.view());
@@ -103,6 +106,7 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
                             {.x = {const_cast<TestType*>(dgrad_x.data()), m, k},
                              .weight = dgrad_w.view(),
                              .bias = bias_of(dgrad_bias),
+                             .sum = dgrad_sum.view(),
                              .accumulate_x = accumulate});
 
   reference::linear<float>(x.view(), w.view(), bias_of(bias), params, out.view());
@@ -111,6 +115,7 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
                                     {.x = grad_x.view(),
                                      .weight = grad_w.view(),
                                      .bias = bias_of(grad_bias),
+                                     .sum = grad_sum.view(),
                                      .accumulate_x = accumulate});
   CHECK(largest_difference(converted<float>(device.download<TestType>(dgrad_x.view())), grad_x) <
         tolerance_of<TestType>(n));
@@ -118,6 +123,7 @@ TEMPLATE_TEST_CASE("linear on a device and its gradients equal the reference", "
         tolerance_of<float>(m));
   CHECK(largest_difference(device.download<float>(dgrad_bias.view()), grad_bias) <
         tolerance_of<float>(m));
+  CHECK(same_bits(converted<float>(device.download<TestType>(dgrad_sum.view())), grad_sum));
 }
 
 TEST_CASE("linear on a device works on strided views", "[ops][linear][gpu]") {

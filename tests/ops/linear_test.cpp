@@ -28,24 +28,26 @@ struct Size {
 template <typename T>
 struct Case {
   Matrix<T> x, weight, bias, grad_out;  // bias: one row, or nothing
+  Matrix<T> prior;                      // what accumulate adds to
   LinearParams params;
 
-  Case(Size const& s, bool with_bias, Activation activation)
+  Case(Size const& s, bool with_bias, Activation activation, bool accumulate = false)
       : x(random_matrix<T>(s.m, s.k, 90)),
         weight(random_matrix<T>(s.k, s.n, 91)),
         bias(random_matrix<T>(1, with_bias ? s.n : 0, 92)),
         grad_out(random_matrix<T>(s.m, s.n, 93)),
-        params{.activation = activation} {}
+        prior(random_matrix<T>(s.m, s.n, 94)),
+        params{.activation = activation, .accumulate = accumulate} {}
 
   VectorView<T const> bias_view() const { return {bias.data(), bias.cols()}; }
 
   Matrix<T> forward(HostContext const& ctx) const {
-    auto out = random_matrix<T>(x.rows(), weight.cols(), 94);
+    auto out = Matrix<T>::copy_of(prior.view());
     linear<T>(ctx, x.view(), weight.view(), bias_view(), params, out.view());
     return out;
   }
   Matrix<T> forward_reference() const {
-    Matrix<T> out(x.rows(), weight.cols());
+    auto out = Matrix<T>::copy_of(prior.view());
     reference::linear<T>(x.view(), weight.view(), bias_view(), params, out.view());
     return out;
   }
@@ -54,17 +56,19 @@ struct Case {
 /// Where the backward pass writes and adds; it starts from something, so that the two differ.
 template <typename T>
 struct Gradients {
-  Matrix<T> x, weight, bias;
+  Matrix<T> x, weight, bias, sum;
 
   explicit Gradients(Case<T> const& c)
       : x(random_matrix<T>(c.x.rows(), c.x.cols(), 95)),
         weight(random_matrix<T>(c.x.cols(), c.weight.cols(), 96)),
-        bias(random_matrix<T>(1, c.weight.cols(), 97)) {}
+        bias(random_matrix<T>(1, c.weight.cols(), 97)),
+        sum(random_matrix<T>(c.x.rows(), c.weight.cols(), 98)) {}
 
   LinearGradients<T> view(bool accumulate_x = false) {
     return {.x = x.view(),
             .weight = weight.view(),
             .bias = {bias.data(), bias.cols()},
+            .sum = sum.view(),
             .accumulate_x = accumulate_x};
   }
 };
@@ -164,7 +168,8 @@ TEMPLATE_TEST_CASE("linear agrees with its reference", "[ops][linear]", float, d
   auto const with_bias = GENERATE(false, true);
   auto const activation = GENERATE(Activation::identity, Activation::relu);
   auto const accumulate_x = GENERATE(false, true);
-  Case<TestType> const c(size, with_bias, activation);
+  auto const accumulate = GENERATE(false, true);
+  Case<TestType> const c(size, with_bias, activation, accumulate);
   HostContext const ctx{.threads = 2, .isa = isa};
 
   auto const out = c.forward(ctx);
@@ -174,11 +179,12 @@ TEMPLATE_TEST_CASE("linear agrees with its reference", "[ops][linear]", float, d
   Gradients<TestType> expected(c);
   reference::linear_backward<TestType>(c.x.view(), c.weight.view(), expected_out.view(),
                                        c.grad_out.view(), c.params, expected.view(accumulate_x));
-  CAPTURE(isa_name(isa), size.m, size.k, size.n, with_bias, activation, accumulate_x);
+  CAPTURE(isa_name(isa), size.m, size.k, size.n, with_bias, activation, accumulate, accumulate_x);
   CHECK(largest_difference(out, expected_out) <= tolerance<TestType>(size.k + 1));
   CHECK(largest_difference(got.x, expected.x) <= tolerance<TestType>(size.n + 1));
   CHECK(largest_difference(got.weight, expected.weight) <= tolerance<TestType>(size.m + 1));
   CHECK(largest_difference(got.bias, expected.bias) <= tolerance<TestType>(size.m + 1));
+  CHECK(same_bits(got.sum, expected.sum));
 }
 
 TEST_CASE("linear and its gradients keep to strided rows", "[ops][linear]") {
@@ -297,11 +303,14 @@ TEST_CASE("a row of a product does not depend on the rows around it", "[ops][lin
 TEST_CASE("gradients of linear match central differences", "[ops][linear]") {
   auto const activation = GENERATE(Activation::identity, Activation::relu);
   auto const accumulate_x = GENERATE(false, true);
-  Case<double> c({6, 4, 5}, true, activation);
+  auto const accumulate = GENERATE(false, true);
+  Case<double> c({6, 4, 5}, true, activation, accumulate);
   auto const loss = [&] { return inner_product<double>(c.grad_out.view(), c.forward({}).view()); };
   auto expected_x = numerical_gradient(c.x.view(), loss);
   auto expected_weight = numerical_gradient(c.weight.view(), loss);
   auto expected_bias = numerical_gradient(c.bias.view(), loss);
+  auto const expected_sum = accumulate ? numerical_gradient(c.prior.view(), loss)
+                                       : Matrix<double>::zeros(6, 5);  // nothing reads it
   Gradients<double> const before(c);
   auto const add = [](Matrix<double>& to, Matrix<double> const& what) {
     std::transform(to.data(), to.data() + to.rows() * to.cols(), what.data(), to.data(),
@@ -318,6 +327,9 @@ TEST_CASE("gradients of linear match central differences", "[ops][linear]") {
   CHECK(largest_difference(got.x, expected_x) < 1e-8);
   CHECK(largest_difference(got.weight, expected_weight) < 1e-8);
   CHECK(largest_difference(got.bias, expected_bias) < 1e-8);
+  if (accumulate) {
+    CHECK(largest_difference(got.sum, expected_sum) < 1e-8);
+  }
 }
 
 TEST_CASE("each gradient of linear may be left out", "[ops][linear]") {
@@ -336,11 +348,13 @@ TEST_CASE("each gradient of linear may be left out", "[ops][linear]") {
   run({.x = alone.x.view()});
   run({.weight = alone.weight.view()});
   run({.bias = {alone.bias.data(), 19}});
+  run({.sum = alone.sum.view()});
   run({});
 
   CHECK(same_bits(alone.x, all.x));
   CHECK(same_bits(alone.weight, all.weight));
   CHECK(same_bits(alone.bias, all.bias));
+  CHECK(same_bits(alone.sum, all.sum));
 }
 
 TEST_CASE("linear's relu passes no gradient where the output is zero", "[ops][linear]") {

@@ -1,19 +1,26 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
+#include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
+#include <relweave/core/error.hpp>
 #include <relweave/core/views.hpp>
+#include <relweave/core/workspace.hpp>
 
 // The host's side of CUDA. Compiles without the toolkit; in a build without CUDA every function
 // that needs a device throws NotCompiledError.
 
 struct CUstream_st;
+struct CUevent_st;
 
 namespace relweave {
 
@@ -25,22 +32,27 @@ enum class Determinism {
   none,        ///< float atomics where they are faster
 };
 
-/// Scratch memory of ops on one device: one allocation, handed out and taken back like a stack. Ops
-/// never allocate: one that needs more than is left throws ConfigError with the bytes to reserve.
-/// Calls that share a workspace must be on one stream.
+/// Whether a DeviceWorkspace may allocate while ops run.
+enum class Growth {
+  none,       ///< an op that needs more than is left throws ConfigError with the bytes to reserve
+  on_demand,  ///< up to the most that was ever needed, so that a loop comes to rest
+};
+
+/// Scratch memory of ops on one device, handed out and taken back like a stack. Calls that share a
+/// workspace must be on one stream.
 class RELWEAVE_API DeviceWorkspace {
  public:
-  DeviceWorkspace() = default;
+  explicit DeviceWorkspace(Growth growth = Growth::none) : growth_(growth) {}
   /// `bytes` on the current device; see reserve.
   explicit DeviceWorkspace(std::int64_t bytes) { reserve(bytes); }
   DeviceWorkspace(DeviceWorkspace const&) = delete;
   DeviceWorkspace& operator=(DeviceWorkspace const&) = delete;
   ~DeviceWorkspace();
 
-  /// Makes at least `bytes` available, on the current device. Allocates only to grow; not while an
-  /// op runs that uses this workspace. Throws CudaError when the device has no room.
+  /// Makes at least `bytes` available in one piece, on the current device. Allocates only to grow;
+  /// not while an op runs that uses this workspace. Throws CudaError when the device has no room.
   void reserve(std::int64_t bytes);
-  std::int64_t capacity() const { return capacity_; }
+  std::int64_t capacity() const;
 
   /// Hands out scratch until it is destroyed; `function` is who asks, for messages.
   class Scope {
@@ -48,9 +60,11 @@ class RELWEAVE_API DeviceWorkspace {
     Scope(DeviceWorkspace* workspace, std::string_view function)
         : workspace_(workspace),
           function_(function),
+          block_(workspace == nullptr ? 0 : workspace->block_),
           used_(workspace == nullptr ? 0 : workspace->used_) {}
     ~Scope() {
       if (workspace_ != nullptr) {
+        workspace_->block_ = block_;
         workspace_->used_ = used_;
       }
     }
@@ -72,13 +86,20 @@ class RELWEAVE_API DeviceWorkspace {
 
     DeviceWorkspace* workspace_;
     std::string_view function_;
+    std::size_t block_;
     std::int64_t used_;
   };
 
  private:
-  std::byte* data_ = nullptr;
-  std::int64_t capacity_ = 0;
-  std::int64_t used_ = 0;
+  struct Block {
+    std::byte* data;
+    std::int64_t capacity;
+  };
+
+  Growth growth_ = Growth::none;
+  std::vector<Block> blocks_;  // one unless it grew on demand
+  std::size_t block_ = 0;      // in use, with those before
+  std::int64_t used_ = 0;      // bytes of it
 };
 
 /// How device work runs; the first argument of every op on device views. A plain struct: copy it,
@@ -90,7 +111,43 @@ struct CudaContext {
   /// Null serves ops that need no scratch.
   DeviceWorkspace* workspace = nullptr;
   Determinism determinism = Determinism::run_to_run;
+  /// Of the work beside it: sampling, checks, numbering of edges.
+  HostContext host = {};
 };
+
+namespace detail {
+
+template <Space S>
+struct ContextOf;
+template <>
+struct ContextOf<Space::host> {
+  using Type = HostContext;
+};
+template <>
+struct ContextOf<Space::device> {
+  using Type = CudaContext;
+};
+
+}  // namespace detail
+
+/// How work on memory of a space runs: code that is the same for both takes this.
+template <Space S>
+using Context = typename detail::ContextOf<S>::Type;
+
+inline HostContext const& host_of(HostContext const& ctx) {
+  return ctx;
+}
+inline HostContext const& host_of(CudaContext const& ctx) {
+  return ctx.host;
+}
+
+/// A scope of the context's workspace.
+inline Workspace::Scope scratch_scope(HostContext const& ctx, std::string_view) {
+  return Workspace::Scope(scratch_of(ctx));
+}
+inline DeviceWorkspace::Scope scratch_scope(CudaContext const& ctx, std::string_view function) {
+  return {ctx.workspace, function};
+}
 
 /// Whether the library was built with CUDA.
 RELWEAVE_API bool cuda_compiled();
@@ -125,6 +182,15 @@ class RELWEAVE_API DeviceGuard {
   int previous_;
 };
 
+/// Makes the context's device current, where it has one, for the life of the result.
+struct HostGuard {};
+inline HostGuard make_current(HostContext const&) {
+  return {};
+}
+inline DeviceGuard make_current(CudaContext const& ctx) {
+  return DeviceGuard(ctx.device);
+}
+
 /// Owner of a stream that does not wait for the default stream.
 class RELWEAVE_API OwnedStream {
  public:
@@ -144,6 +210,79 @@ class RELWEAVE_API OwnedStream {
   CudaStream stream_ = nullptr;
 };
 
+/// Pinned host memory on its way to a device: filled by the host, sent by a copy that the host does
+/// not wait for, and filled again once that is done.
+class RELWEAVE_API StagedUpload {
+ public:
+  StagedUpload() = default;
+  StagedUpload(StagedUpload&& other) noexcept { swap(other); }
+  StagedUpload& operator=(StagedUpload&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  StagedUpload(StagedUpload const&) = delete;
+  StagedUpload& operator=(StagedUpload const&) = delete;
+  ~StagedUpload();
+
+  /// Memory for `size` elements, uninitialised, once the last send is done.
+  template <typename T>
+  VectorView<T> stage(std::int64_t size) {
+    return {static_cast<T*>(stage_bytes(size * static_cast<std::int64_t>(sizeof(T)))), size};
+  }
+  /// Copies what was staged, from its start, to `to` on the context's stream.
+  template <typename T>
+  void send(CudaContext const& ctx, VectorView<T, Space::device> to) {
+    send_bytes(ctx, to.data, to.size * static_cast<std::int64_t>(sizeof(T)));
+  }
+
+ private:
+  void swap(StagedUpload& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(sent_, other.sent_);
+  }
+  void* stage_bytes(std::int64_t bytes);
+  void send_bytes(CudaContext const& ctx, void* to, std::int64_t bytes);
+
+  std::byte* data_ = nullptr;
+  std::int64_t capacity_ = 0;
+  CUevent_st* sent_ = nullptr;
+};
+
+/// Numbers that work on the device leaves one by one, read by the host a few later, so that it
+/// prepares the next steps meanwhile and never runs far ahead.
+class RELWEAVE_API DeviceReadings {
+ public:
+  DeviceReadings() = default;
+  DeviceReadings(DeviceReadings const&) = delete;
+  DeviceReadings& operator=(DeviceReadings const&) = delete;
+  ~DeviceReadings();
+
+  /// Where work on the stream leaves the next number (1).
+  VectorView<double, Space::device> next(CudaContext const& ctx);
+  /// Sends it to the host. Waits until all but the last `depth` are there.
+  void push(CudaContext const& ctx);
+  /// Those that are there and were not taken, oldest first.
+  std::vector<double> take();
+  /// Waits for the rest, for the next take.
+  void finish();
+
+ private:
+  static constexpr std::int64_t depth = 2;
+  struct Slot {
+    double* host = nullptr;
+    CUevent_st* sent = nullptr;
+  };
+  Slot& slot(std::int64_t number) { return slots_[number % (depth + 1)]; }
+  void wait_until(std::int64_t count);
+
+  Buffer<double, Space::device> device_;
+  Slot slots_[depth + 1];
+  std::int64_t pushed_ = 0;
+  std::int64_t arrived_ = 0;
+  std::vector<double> numbers_;
+};
+
 /// Waits until all work on the stream is done. Throws CudaError if any of it failed.
 RELWEAVE_API void synchronize(CudaContext const& ctx);
 
@@ -155,12 +294,12 @@ enum class CopyKind { to_device, to_host, on_device };
 RELWEAVE_API void copy_rows(CudaContext const& ctx, void* to, std::int64_t to_stride,
                             void const* from, std::int64_t from_stride, std::int64_t row_bytes,
                             std::int64_t rows, CopyKind kind);
-RELWEAVE_API void expect_copy_sizes(std::int64_t from_rows, std::int64_t from_cols,
-                                    std::int64_t to_rows, std::int64_t to_cols);
-
 template <typename U, typename T, Space From, Space To>
 concept Copyable = std::is_same_v<std::remove_const_t<U>, T> &&
     (From == Space::device || To == Space::device);
+
+RELWEAVE_API void zero_rows(CudaContext const& ctx, void* data, std::int64_t stride,
+                            std::int64_t row_bytes, std::int64_t rows);
 
 template <Space From, Space To>
 inline constexpr CopyKind copy_kind = From == Space::host ? CopyKind::to_device
@@ -174,7 +313,7 @@ inline constexpr CopyKind copy_kind = From == Space::host ? CopyKind::to_device
 template <typename U, typename T, Space From, Space To>
 requires detail::Copyable<U, T, From, To>
 void copy(CudaContext const& ctx, MatrixView<U, From> from, MatrixView<T, To> to) {
-  detail::expect_copy_sizes(from.rows, from.cols, to.rows, to.cols);
+  expect_shape("copy", "to", to, from.rows, from.cols);
   constexpr auto bytes = static_cast<std::int64_t>(sizeof(T));
   detail::copy_rows(ctx, to.data, to.stride * bytes, from.data, from.stride * bytes,
                     from.cols * bytes, from.rows, detail::copy_kind<From, To>);
@@ -184,6 +323,33 @@ template <typename U, typename T, Space From, Space To>
 requires detail::Copyable<U, T, From, To>
 void copy(CudaContext const& ctx, VectorView<U, From> from, VectorView<T, To> to) {
   copy(ctx, MatrixView<U, From>(from.data, 1, from.size), MatrixView<T, To>(to.data, 1, to.size));
+}
+
+/// The same on the host.
+template <typename U, typename T>
+requires std::is_same_v<std::remove_const_t<U>, T>
+void copy(HostContext const&, MatrixView<U> from, MatrixView<T> to) {
+  expect_shape("copy", "to", to, from.rows, from.cols);
+  for (std::int64_t r = 0; r < from.rows; ++r) {
+    std::copy_n(from.row_data(r), from.cols, to.row_data(r));
+  }
+}
+
+/// Sets all elements to zero, on a device by the stream.
+template <typename T>
+void set_zero(CudaContext const& ctx, MatrixView<T, Space::device> to) {
+  constexpr auto bytes = static_cast<std::int64_t>(sizeof(T));
+  detail::zero_rows(ctx, to.data, to.stride * bytes, to.cols * bytes, to.rows);
+}
+template <typename T>
+void set_zero(HostContext const&, MatrixView<T> to) {
+  for (std::int64_t r = 0; r < to.rows; ++r) {
+    std::fill_n(to.row_data(r), to.cols, T{0});
+  }
+}
+template <typename T, Space S>
+void set_zero(Context<S> const& ctx, VectorView<T, S> to) {
+  set_zero(ctx, MatrixView<T, S>(to.data, 1, to.size));
 }
 
 }  // namespace relweave

@@ -6,7 +6,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/nn/mlp.hpp>
 #include <relweave/nn/parameter.hpp>
 #include <relweave/nn/pooled_linear.hpp>
@@ -22,21 +22,24 @@ struct TowerInputs {
 };
 
 /// What the backward pass of either tower needs; the tower's output is `unit`.
+template <Space S = Space::host>
 struct UserPass {
-  nn::PooledLinearCache<float> input;
-  nn::MlpCache<float> rest;
-  Matrix<float> grad_hidden;
-  Matrix<float> unit;  // (users, out)
-  Buffer<float> norms;
+  nn::PooledLinearCache<float, S> input;
+  nn::MlpCache<float, S> rest;
+  Matrix<float, S> grad_hidden;
+  Matrix<float, S> unit;  // (users, out)
+  Buffer<float, S> norms;
 };
+template <Space S = Space::host>
 struct ItemPass {
-  nn::MlpCache<float> mlp;
-  Matrix<float> unit;  // (items, out)
-  Buffer<float> norms;
+  nn::MlpCache<float, S> mlp;
+  Matrix<float, S> unit;  // (items, out)
+  Buffer<float, S> norms;
 };
 
 /// The network of both towers: fully connected layers, relu between them, outputs of unit norm.
-/// The first user layer reads per-type means through the item table (nn::PooledLinear).
+/// The first user layer reads per-type means through the item table (nn::PooledLinear). Runs where
+/// its parameters are.
 class RELWEAVE_API TowerNetwork {
  public:
   /// Registers its tensors in `parameters`, which must be allocated afterwards.
@@ -45,18 +48,23 @@ class RELWEAVE_API TowerNetwork {
 
   void initialize(nn::ParameterSet<float>& parameters, std::uint64_t seed) const;
 
-  void forward_users(HostContext const& ctx, nn::ParameterSet<float> const& parameters,
-                     nn::PooledInput<float> const& batch, UserPass& pass) const;
+  template <Space S>
+  void forward_users(Context<S> const& ctx, nn::ParameterSet<float, S> const& parameters,
+                     nn::PooledInput<float, S> const& batch, UserPass<S>& pass) const;
   /// Adds the parameters' gradients; `grad` comes in as that of pass.unit and is overwritten.
-  void backward_users(HostContext const& ctx, nn::ParameterSet<float>& parameters,
-                      nn::PooledInput<float> const& batch, UserPass& pass,
-                      MatrixView<float> grad) const;
+  template <Space S>
+  void backward_users(Context<S> const& ctx, nn::ParameterSet<float, S>& parameters,
+                      nn::PooledInput<float, S> const& batch, UserPass<S>& pass,
+                      MatrixView<float, S> grad) const;
 
   /// x (items, item_features + types + item_vectors)
-  void forward_items(HostContext const& ctx, nn::ParameterSet<float> const& parameters,
-                     MatrixView<float const> x, ItemPass& pass) const;
-  void backward_items(HostContext const& ctx, nn::ParameterSet<float>& parameters,
-                      MatrixView<float const> x, ItemPass& pass, MatrixView<float> grad) const;
+  template <Space S>
+  void forward_items(Context<S> const& ctx, nn::ParameterSet<float, S> const& parameters,
+                     In<MatrixView<float const, S>> x, ItemPass<S>& pass) const;
+  template <Space S>
+  void backward_items(Context<S> const& ctx, nn::ParameterSet<float, S>& parameters,
+                      In<MatrixView<float const, S>> x, ItemPass<S>& pass,
+                      MatrixView<float, S> grad) const;
 
   TowerInputs const& inputs() const { return inputs_; }
 

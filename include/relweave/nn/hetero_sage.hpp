@@ -80,19 +80,24 @@ class RELWEAVE_API HeteroSage {
                 std::span<MatrixView<T> const> grad_inputs = {}) const;
 
   HeteroSageConfig const& config() const { return config_; }
+  graph::Schema const& schema() const { return schema_; }
 
- private:
   struct Message {
     ParameterId weight;
     ParameterId bias;
   };
+  /// Tensors of a layer, once they are registered.
+  Message const& message(std::size_t layer, RelationId relation) const;
+  ParameterId self(std::size_t layer, NodeTypeId type) const;
+  std::int64_t in_features(std::size_t layer, NodeTypeId type) const;
+  ops::RelationAggregateParams aggregate_params(std::size_t layer) const;
+
+ private:
   struct Layer {
     std::vector<Message> message;   // per relation
     std::vector<ParameterId> self;  // per type
   };
 
-  std::int64_t in_features(std::size_t layer, NodeTypeId type) const;
-  ops::RelationAggregateParams aggregate_params(std::size_t layer) const;
   void check(std::span<BlockView const> blocks, std::span<MatrixView<T const> const> inputs) const;
 
   graph::Schema schema_;

@@ -6,23 +6,23 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/nn/parameter.hpp>
 
 namespace relweave::nn {
 
 /// Outputs of every layer, kept for the backward pass. Reused between calls.
-template <Scalar T>
+template <Scalar T, Space S = Space::host>
 struct MlpCache {
-  std::vector<Matrix<T>> outputs;  // per layer: (rows, sizes[layer + 1])
-  Matrix<T> grad;                  // scratch of the backward pass
-  Matrix<T> grad_below;
+  std::vector<Matrix<T, S>> outputs;  // per layer: (rows, sizes[layer + 1])
+  Matrix<T, S> grad;                  // scratch of the backward pass
+  Matrix<T, S> grad_below;
 
-  MatrixView<T const> output() const { return outputs.back().view(); }
+  MatrixView<T const, S> output() const { return outputs.back().view(); }
 };
 
 /// Fully connected layers with relu between them; the last is linear. Layer l has the tensors
-/// "<prefix>.<first_layer + l>.weight" (in, out) and ".bias" (out).
+/// "<prefix>.<first_layer + l>.weight" (in, out) and ".bias" (out). Runs where its parameters are.
 template <Scalar T>
 class RELWEAVE_API Mlp {
  public:
@@ -34,13 +34,15 @@ class RELWEAVE_API Mlp {
   void initialize(ParameterSet<T>& parameters, std::uint64_t seed) const;
 
   /// x (rows, sizes.front()); the result is cache.output(), (rows, sizes.back()).
-  void forward(HostContext const& ctx, ParameterSet<T> const& parameters, In<MatrixView<T const>> x,
-               MlpCache<T>& cache) const;
+  template <Space S>
+  void forward(Context<S> const& ctx, ParameterSet<T, S> const& parameters,
+               In<MatrixView<T const, S>> x, MlpCache<T, S>& cache) const;
 
   /// Adds the parameters' gradients and, unless empty, overwrites grad_x (rows, sizes.front()).
-  void backward(HostContext const& ctx, ParameterSet<T>& parameters, In<MatrixView<T const>> x,
-                MlpCache<T>& cache, In<MatrixView<T const>> grad_output,
-                In<MatrixView<T>> grad_x = {}) const;
+  template <Space S>
+  void backward(Context<S> const& ctx, ParameterSet<T, S>& parameters, In<MatrixView<T const, S>> x,
+                MlpCache<T, S>& cache, In<MatrixView<T const, S>> grad_output,
+                In<MatrixView<T, S>> grad_x = {}) const;
 
   std::vector<std::int64_t> const& sizes() const { return sizes_; }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
+#include <type_traits>
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/nn/parameter.hpp>
 #include <relweave/ops/segment_mean/segment_mean.hpp>
 
@@ -21,19 +23,23 @@ struct PooledLinearSizes {
 };
 
 /// What a PooledLinear reads.
-template <Scalar T>
+template <Scalar T, Space S = Space::host>
 struct PooledInput {
-  MatrixView<T const> table;                    // (items, in_features), grouped
+  /// On a device they belong to the caller.
+  using Segments = std::conditional_t<S == Space::host, ops::Segments<T>,
+                                      std::reference_wrapper<ops::DeviceSegments const>>;
+
+  MatrixView<T const, S> table;                 // (items, in_features), grouped
   std::span<std::int64_t const> group_offsets;  // (groups + 1) rows of the table per group
-  ops::Segments<T> segments;                    // row -> items with their share of its group's mean
-  MatrixView<T const> extra;                    // (rows, extra_features)
+  Segments segments;                            // row -> items with their share of its group's mean
+  MatrixView<T const, S> extra;                 // (rows, extra_features)
 };
 
-template <Scalar T>
+template <Scalar T, Space S = Space::host>
 struct PooledLinearCache {
-  Matrix<T> output;     // (rows, out_features)
-  Matrix<T> projected;  // (items, out_features), and its gradient in the backward pass
-  Matrix<T> masked;     // gradient before the activation
+  Matrix<T, S> output;     // (rows, out_features)
+  Matrix<T, S> projected;  // (items, out_features), and its gradient in the backward pass
+  Matrix<T, S> masked;     // gradient before the activation
 };
 
 /// A linear layer over [mean of group 0 | mean of group 1 | ... | extra] without that wide input:
@@ -50,16 +56,20 @@ class RELWEAVE_API PooledLinear {
   /// torch.nn.Linear's default for the wide layer that this stands for.
   void initialize(ParameterSet<T>& parameters, std::uint64_t seed) const;
 
-  void forward(HostContext const& ctx, ParameterSet<T> const& parameters,
-               PooledInput<T> const& input, PooledLinearCache<T>& cache) const;
+  template <Space S>
+  void forward(Context<S> const& ctx, ParameterSet<T, S> const& parameters,
+               PooledInput<T, S> const& input, PooledLinearCache<T, S>& cache) const;
   /// Adds the parameters' gradients.
-  void backward(HostContext const& ctx, ParameterSet<T>& parameters, PooledInput<T> const& input,
-                PooledLinearCache<T>& cache, In<MatrixView<T const>> grad_output) const;
+  template <Space S>
+  void backward(Context<S> const& ctx, ParameterSet<T, S>& parameters,
+                PooledInput<T, S> const& input, PooledLinearCache<T, S>& cache,
+                In<MatrixView<T const, S>> grad_output) const;
 
   PooledLinearSizes const& sizes() const { return sizes_; }
 
  private:
-  void check(PooledInput<T> const& input) const;
+  template <Space S>
+  void check(PooledInput<T, S> const& input) const;
 
   std::string prefix_;
   PooledLinearSizes sizes_;

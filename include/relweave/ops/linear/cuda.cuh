@@ -21,7 +21,8 @@ struct BiasArguments {
   std::int64_t out_stride;
   T const* grad_out;
   std::int64_t grad_out_stride;
-  T* masked;        ///< (m, n), with relu
+  T* masked;        ///< (m, n), or null when nobody asks for it
+  std::int64_t masked_stride;
   float* partials;  ///< (chunks, n), or null when nobody asks for the bias
 };
 
@@ -42,7 +43,9 @@ __global__ void __launch_bounds__(block_threads, 2) mask_and_sum(BiasArguments<T
       T g = a.grad_out[row * a.grad_out_stride + column];
       if (a.out != nullptr) {
         g = widen(a.out[row * a.out_stride + column]) > 0 ? g : T(0.0F);
-        a.masked[row * a.n + column] = g;
+      }
+      if (a.masked != nullptr) {
+        a.masked[row * a.masked_stride + column] = g;
       }
       sum += widen(g);
     }

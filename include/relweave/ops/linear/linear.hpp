@@ -37,9 +37,12 @@ RELWEAVE_API void matmul(HostContext const& ctx, In<MatrixView<T const>> a,
 
 struct LinearParams {
   Activation activation = Activation::identity;
+  /// Add what `out` holds before the activation.
+  bool accumulate = false;
 };
 
-/// Apply a dense layer: out = activation(x weight + bias).
+/// Apply a dense layer: out = activation(x weight + bias), or with accumulate
+/// out = activation(out + x weight + bias).
 /// Shapes:      x (m, k); weight (k, n); bias (n), or empty for none; out (m, n).
 /// Numerics:    as matmul without transposes; then the bias is added, then relu, which keeps NaN.
 ///              A row of out does not depend on the rows around it.
@@ -55,12 +58,15 @@ RELWEAVE_API void linear(HostContext const& ctx, In<MatrixView<T const>> x,
                          LinearParams const& params, MatrixView<T> out);
 
 /// Where linear_backward writes; an empty view is skipped. `x` is overwritten, or added to with
-/// accumulate_x; `weight` and `bias` are always added to.
+/// accumulate_x; `weight` and `bias` are always added to. `sum` is the gradient of what the
+/// activation was given, and so of what `out` held before under LinearParams::accumulate: it is
+/// overwritten.
 template <Scalar T>
 struct LinearGradients {
   MatrixView<T> x;
   MatrixView<T> weight;
   VectorView<T> bias;
+  MatrixView<T> sum;
   bool accumulate_x = false;
 };
 
@@ -71,7 +77,7 @@ struct LinearGradients {
 /// Numerics:    relu passes where out > 0. Sums in T; that of bias in the order of the rows.
 /// Aliasing:    gradients may overlap neither each other nor an input.
 /// Cost:        2 m k n operations for each of x and weight; m n for bias, on the calling thread.
-///              Workspace: m n T with relu; the blocks that Eigen packs, which it allocates.
+///              Workspace: m n T with relu unless `sum` is given; the blocks that Eigen packs, which it allocates.
 /// Determinism: any_thread_count, as matmul.
 /// Throws:      ShapeError when an argument does not fit, before anything is written.
 /// Source:      derived from the formula of linear.
@@ -108,6 +114,7 @@ struct DeviceLinearGradients {
   MatrixView<T, Space::device> x;
   MatrixView<float, Space::device> weight;
   VectorView<float, Space::device> bias;
+  MatrixView<T, Space::device> sum;
   bool accumulate_x = false;
 };
 
@@ -127,5 +134,22 @@ RELWEAVE_API std::int64_t linear_workspace();
 /// `element_bytes`.
 RELWEAVE_API std::int64_t linear_backward_workspace(std::int64_t m, std::int64_t n,
                                                     std::int64_t element_bytes);
+
+namespace detail {
+
+template <typename T, Space S>
+struct LinearGradientsOf {
+  using Type = LinearGradients<T>;
+};
+template <typename T>
+struct LinearGradientsOf<T, Space::device> {
+  using Type = DeviceLinearGradients<T>;
+};
+
+}  // namespace detail
+
+/// The gradients of linear in a space, for code that is the same for both.
+template <typename T, Space S>
+using LinearGradientsOf = typename detail::LinearGradientsOf<T, S>::Type;
 
 }  // namespace relweave::ops

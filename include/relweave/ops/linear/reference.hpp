@@ -30,6 +30,7 @@ void linear(In<MatrixView<T const>> x, In<MatrixView<T const>> weight, In<Vector
   for (std::int64_t i = 0; i < out.rows; ++i) {
     for (std::int64_t j = 0; j < out.cols; ++j) {
       double total = bias.empty() ? 0.0 : static_cast<double>(bias[j]);
+      total += params.accumulate ? static_cast<double>(out(i, j)) : 0.0;
       for (std::int64_t k = 0; k < x.cols; ++k) {
         total += static_cast<double>(x(i, k)) * static_cast<double>(weight(k, j));
       }
@@ -47,6 +48,11 @@ void linear_backward(In<MatrixView<T const>> x, In<MatrixView<T const>> weight,
     bool const passes = params.activation == Activation::identity || out(i, j) > 0;
     return passes ? static_cast<double>(grad_out(i, j)) : 0.0;
   };
+  for (std::int64_t i = 0; i < gradients.sum.rows; ++i) {
+    for (std::int64_t j = 0; j < gradients.sum.cols; ++j) {
+      gradients.sum(i, j) = static_cast<T>(gradient(i, j));
+    }
+  }
   MatrixView<T> const grad_x = gradients.x;
   for (std::int64_t i = 0; i < grad_x.rows; ++i) {
     for (std::int64_t k = 0; k < grad_x.cols; ++k) {
