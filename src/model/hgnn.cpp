@@ -46,10 +46,12 @@ void Hgnn::initialize(graph::ItemTypes const& types, std::int64_t feature_count)
   feature_count_ = feature_count;
 }
 
-void Hgnn::embed(HostContext const& ctx, graph::ItemTypes const& types,
-                 graph::ItemLinks const& links, MatrixView<float const> features,
-                 MatrixView<float> out) const {
+template <AnyContext C>
+void Hgnn::embed(C const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
+                 In<MatrixView<float const, space_of<C>>> features,
+                 In<MatrixView<float, space_of<C>>> out) const {
   constexpr std::string_view here = "Hgnn.embed";
+  constexpr Space S = space_of<C>;
   if (!fitted()) {
     raise<ConfigError>(here, "model", "an HGNN without parameters", "a trained HGNN",
                        "Call fit first, or load a checkpoint.");
@@ -58,9 +60,19 @@ void Hgnn::embed(HostContext const& ctx, graph::ItemTypes const& types,
   std::int64_t const n = types.offsets.back();
   expect_shape(here, "features", features, n, feature_count_);
   expect_shape(here, "out", out, n, out_features());
-  graph::HeteroGraph const graph = graph::link_graph(ctx, types, links);
-  HgnnForward forward(*network_, graph, types, features, config_.fanout);
-  forward.average(ctx, parameters_, config_.seed, config_.inference_draws, out);
+  WithWorkspace<S> const own(ctx);
+  Placed<S> const parameters(own.ctx(), parameters_);
+  graph::HeteroGraph const graph = graph::link_graph(host_of(ctx), types, links);
+  HgnnForward<S> forward(own.ctx(), *network_, parameters_, graph, types, features, config_.fanout);
+  forward.average(own.ctx(), parameters.get(), config_.seed, config_.inference_draws, out);
+  own.finish();
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                                   \
+  template void Hgnn::embed(C const&, graph::ItemTypes const&, graph::ItemLinks const&,           \
+                            MatrixView<float const, space_of<C>>, MatrixView<float, space_of<C>>) \
+      const
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

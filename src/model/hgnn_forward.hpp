@@ -5,53 +5,108 @@
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/graph/co_interaction.hpp>
 #include <relweave/graph/hetero_graph.hpp>
+#include <relweave/nn/device_hetero_sage.hpp>
 #include <relweave/nn/hetero_sage.hpp>
 #include <relweave/sampling/neighbor.hpp>
 
+#include "uploaded.hpp"
+
 namespace relweave::model {
+
+/// A network's passes over blocks that were sampled on the host. Results of all types lie in one
+/// matrix, type after type.
+template <Space S>
+class SagePass;
+
+template <>
+class SagePass<Space::host> {
+ public:
+  SagePass(HostContext const&, nn::HeteroSage<float> const& network, nn::ParameterSet<float> const&)
+      : network_(network) {}
+
+  MatrixView<float const> forward(HostContext const& ctx, nn::ParameterSet<float> const& parameters,
+                                  sampling::SampledBlocks const& blocks,
+                                  std::span<MatrixView<float const> const> inputs);
+  void backward(HostContext const& ctx, nn::ParameterSet<float>& parameters,
+                sampling::SampledBlocks const& blocks,
+                std::span<MatrixView<float const> const> inputs, MatrixView<float const> grad);
+
+ private:
+  nn::HeteroSage<float> const& network_;
+  nn::HeteroSageCache<float> cache_;
+  std::vector<MatrixView<float const>> grads_;
+  Matrix<float> out_;
+};
+
+template <>
+class SagePass<Space::device> {
+ public:
+  SagePass(CudaContext const& ctx, nn::HeteroSage<float> const& network,
+           nn::ParameterSet<float> const& parameters)
+      : network_(ctx, network, parameters) {}
+
+  MatrixView<float const, Space::device> forward(
+      CudaContext const& ctx, nn::ParameterSet<float, Space::device> const& parameters,
+      sampling::SampledBlocks const& blocks,
+      std::span<MatrixView<float const, Space::device> const> inputs);
+  void backward(CudaContext const& ctx, nn::ParameterSet<float, Space::device>& parameters,
+                sampling::SampledBlocks const& blocks,
+                std::span<MatrixView<float const, Space::device> const> inputs,
+                MatrixView<float const, Space::device> grad);
+
+ private:
+  nn::DeviceHeteroSage network_;
+  nn::DeviceHeteroSageCache cache_;
+  std::vector<nn::DeviceBlock> blocks_;
+  std::vector<nn::DeviceBlock const*> block_pointers_;
+};
 
 /// Samples neighbourhoods of a set of items, runs the network on them, and carries gradients back.
 /// Per-type results are kept side by side in one matrix: seeds ascend, and items are grouped by
 /// type, so each type's rows are one slice of it.
+template <Space S>
 class HgnnForward {
  public:
-  HgnnForward(nn::HeteroSage<float> const& network, graph::HeteroGraph const& graph,
-              graph::ItemTypes const& types, MatrixView<float const> features, std::int32_t fanout);
+  /// `parameters`: where the network registered its tensors. The other arguments but ctx are kept
+  /// by reference.
+  HgnnForward(Context<S> const& ctx, nn::HeteroSage<float> const& network,
+              nn::ParameterSet<float> const& parameters, graph::HeteroGraph const& graph,
+              graph::ItemTypes const& types, MatrixView<float const, S> features,
+              std::int32_t fanout);
 
   /// Unit vectors of `nodes` (unique, ascending), (nodes, d). Valid until the next run.
-  MatrixView<float const> run(HostContext const& ctx, nn::ParameterSet<float> const& parameters,
-                              std::span<NodeId const> nodes, std::uint64_t seed, std::uint64_t step,
-                              sampling::SampleOptions const& options);
+  MatrixView<float const, S> run(Context<S> const& ctx,
+                                 nn::ParameterSet<float, S> const& parameters,
+                                 std::span<NodeId const> nodes, std::uint64_t seed,
+                                 std::uint64_t step, sampling::SampleOptions const& options);
 
   /// Adds the parameters' gradients of the last run. grad (nodes, d).
-  void backward(HostContext const& ctx, nn::ParameterSet<float>& parameters,
-                MatrixView<float const> grad);
+  void backward(Context<S> const& ctx, nn::ParameterSet<float, S>& parameters,
+                MatrixView<float const, S> grad);
 
   /// Vectors of all items for inference: the normalised mean over `draws` neighbourhood samples.
   /// out (items, d).
-  void average(HostContext const& ctx, nn::ParameterSet<float> const& parameters,
-               std::uint64_t seed, std::int64_t draws, MatrixView<float> out);
+  void average(Context<S> const& ctx, nn::ParameterSet<float, S> const& parameters,
+               std::uint64_t seed, std::int64_t draws, MatrixView<float, S> out);
 
   std::int64_t out_features() const { return network_.config().out_features.back(); }
 
  private:
   nn::HeteroSage<float> const& network_;
   std::span<std::int64_t const> type_offsets_;
-  MatrixView<float const> features_;
+  MatrixView<float const, S> features_;
   sampling::NeighborSampler sampler_;
   sampling::SampledBlocks blocks_;
-  nn::HeteroSageCache<float> cache_;
+  SagePass<S> pass_;
 
   std::vector<NodeId> local_;                    // seeds as ids inside their type
-  std::vector<std::int64_t> seed_offsets_;       // (types + 1)
   std::vector<VectorView<NodeId const>> seeds_;  // per type
-  std::vector<Matrix<float>> gathered_;          // per type: features of the input nodes
-  std::vector<MatrixView<float const>> inputs_;
-  std::vector<MatrixView<float const>> grads_;
-  Matrix<float> out_;
+  std::vector<Uploaded<NodeId, S>> input_nodes_;
+  std::vector<Matrix<float, S>> gathered_;  // per type: features of the input nodes
+  std::vector<MatrixView<float const, S>> inputs_;
 };
 
 }  // namespace relweave::model

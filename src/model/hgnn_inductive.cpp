@@ -5,9 +5,11 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/model/hgnn.hpp>
+#include <relweave/ops/gather_rows/gather_rows.hpp>
 
 #include "id_map.hpp"
 #include "input_checks.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -48,11 +50,9 @@ struct Extended {
   graph::ItemTypes types;
   std::vector<NodeId> known;  // (known items) their id in the small catalogue
   std::vector<NodeId> fresh;  // (new items)
-  Matrix<float> features;
 
   Extended(graph::ItemTypes const& all, std::span<NodeId const> kept,
-           MatrixView<float const> kept_features, VectorView<NodeTypeId const> new_types,
-           MatrixView<float const> new_features)
+           VectorView<NodeTypeId const> new_types)
       : known(kept.size()), fresh(static_cast<std::size_t>(new_types.size)) {
     types.names = all.names;
     types.offsets.assign(1, 0);
@@ -69,17 +69,12 @@ struct Extended {
       }
       types.offsets.push_back(next);
     }
-    features = Matrix<float>(next, new_features.cols);
-    for (std::size_t i = 0; i < known.size(); ++i) {
-      std::copy_n(kept_features.row_data(kept[i]), features.cols(),
-                  features.view().row_data(known[i]));
-    }
-    for (std::size_t j = 0; j < fresh.size(); ++j) {
-      std::copy_n(new_features.row_data(static_cast<std::int64_t>(j)), features.cols(),
-                  features.view().row_data(fresh[j]));
-    }
   }
 };
+
+VectorView<NodeId const> view_of(std::vector<NodeId> const& ids) {
+  return {ids.data(), std::ssize(ids)};
+}
 
 /// Links among the kept items and from the new ones, renumbered.
 graph::ItemLinks extended_links(graph::ItemLinks const& links, NewItemLinks const& new_links,
@@ -120,10 +115,13 @@ graph::ItemLinks extended_links(graph::ItemLinks const& links, NewItemLinks cons
 
 }  // namespace
 
-void Hgnn::embed_new(HostContext const& ctx, graph::ItemTypes const& types,
-                     graph::ItemLinks const& links, MatrixView<float const> features,
-                     VectorView<NodeTypeId const> new_types, MatrixView<float const> new_features,
-                     NewItemLinks const& new_links, MatrixView<float> out) const {
+template <AnyContext C>
+void Hgnn::embed_new(C const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
+                     In<MatrixView<float const, space_of<C>>> features,
+                     VectorView<NodeTypeId const> new_types,
+                     In<MatrixView<float const, space_of<C>>> new_features,
+                     NewItemLinks const& new_links, In<MatrixView<float, space_of<C>>> out) const {
+  constexpr Space S = space_of<C>;
   if (!fitted()) {
     raise<ConfigError>(here, "model", "an HGNN without parameters", "a trained HGNN",
                        "Call fit first, or load a checkpoint.");
@@ -131,7 +129,7 @@ void Hgnn::embed_new(HostContext const& ctx, graph::ItemTypes const& types,
   expect_links(here, types, links);
   expect_shape(here, "features", features, types.offsets.back(), feature_count_);
   expect_shape(here, "new_features", new_features, new_types.size, feature_count_);
-  expect_features(here, "new_features", new_features);
+  expect_features(here, "new_features", ctx, new_features);
   expect_shape(here, "out", out, new_types.size, out_features());
   expect_size(here, "new_links.item", new_links.item, new_links.new_item.size);
   expect_indices(here, "new_links.new_item", new_links.new_item, new_types.size);
@@ -145,14 +143,35 @@ void Hgnn::embed_new(HostContext const& ctx, graph::ItemTypes const& types,
 
   auto const kept = surroundings(links, new_links.item, types.offsets.back(),
                                  new_links.item.empty() ? 0 : std::ssize(config_.layers) - 1);
-  Extended const extended(types, kept, features, new_types, new_features);
+  Extended const extended(types, kept, new_types);
   graph::ItemLinks const joined = extended_links(links, new_links, kept, extended);
-  Matrix<float> all(extended.types.offsets.back(), out_features());
-  embed(ctx, extended.types, joined, extended.features.view(), all.view());
-  for (std::int64_t j = 0; j < out.rows; ++j) {
-    std::copy_n(all.view().row_data(extended.fresh[static_cast<std::size_t>(j)]), out.cols,
-                out.row_data(j));
-  }
+  std::int64_t const n = extended.types.offsets.back();
+
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  WithWorkspace<S> const own(ctx);
+  IndexList<S> kept_rows, known, fresh;
+  kept_rows.set(ctx, view_of(kept), features.rows);
+  known.set(ctx, view_of(extended.known), n);
+  fresh.set(ctx, view_of(extended.fresh), n);
+  Matrix<float, S> kept_features(std::ssize(kept), features.cols);
+  Matrix<float, S> all_features(n, features.cols);
+  ops::gather_rows<float>(own.ctx(), features, kept_rows.view(), kept_features.view());
+  set_zero(ctx, all_features.view());
+  ops::scatter_rows<float>(own.ctx(), kept_features.view(), known.list(), all_features.view());
+  ops::scatter_rows<float>(own.ctx(), new_features, fresh.list(), all_features.view());
+  Matrix<float, S> all(n, out_features());
+  embed(own.ctx(), extended.types, joined, all_features.view(), all.view());
+  ops::gather_rows<float>(own.ctx(), all.view(), fresh.view(), out);
+  own.finish();
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                             \
+  template void Hgnn::embed_new(C const&, graph::ItemTypes const&, graph::ItemLinks const&, \
+                                MatrixView<float const, space_of<C>>,                       \
+                                VectorView<NodeTypeId const>,                               \
+                                MatrixView<float const, space_of<C>>, NewItemLinks const&,  \
+                                MatrixView<float, space_of<C>>) const
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

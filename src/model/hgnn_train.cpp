@@ -13,13 +13,14 @@
 #include <relweave/ops/gather_rows/gather_rows.hpp>
 #include <relweave/ops/linear/linear.hpp>
 #include <relweave/ops/pair_score/pair_score.hpp>
-#include <relweave/optim/adam.hpp>
 #include <relweave/optim/early_stopping.hpp>
 #include <relweave/sampling/negative.hpp>
 
 #include "hgnn_forward.hpp"
 #include "id_map.hpp"
 #include "input_checks.hpp"
+#include "training_loop.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -65,15 +66,18 @@ std::vector<std::int32_t> link_groups(graph::ItemTypes const& types,
   return groups;
 }
 
+template <Space S>
 class LinkTrainer {
  public:
-  LinkTrainer(HostContext const& ctx, HgnnConfig const& config,
-              nn::HeteroSage<float> const& network, nn::ParameterSet<float>& parameters,
-              graph::ItemTypes const& types, graph::ItemLinks const& train,
-              graph::ItemLinks const& held_out, MatrixView<float const> features)
-      : ctx_(ctx),
+  LinkTrainer(Context<S> const& ctx, HgnnConfig const& config, nn::HeteroSage<float> const& network,
+              nn::ParameterSet<float>& parameters, graph::ItemTypes const& types,
+              graph::ItemLinks const& train, graph::ItemLinks const& held_out,
+              MatrixView<float const, S> features)
+      : own_(ctx),
+        ctx_(own_.ctx()),
         config_(config),
-        parameters_(parameters),
+        host_parameters_(parameters),
+        trained_(ctx_, parameters),
         item_count_(types.offsets.back()),
         train_(train),
         held_out_(held_out),
@@ -81,9 +85,8 @@ class LinkTrainer {
         sampler_({groups_.data(), groups_.size()},
                  static_cast<std::int32_t>(types.names.size() * types.names.size()),
                  {.balance = config.balance, .floor = config.balance_floor}),
-        graph_(graph::link_graph(ctx, types, train)),
-        forward_(network, graph_, types, features, config.fanout),
-        optimizer_({}, parameters.size()) {
+        graph_(graph::link_graph(host_of(ctx), types, train)),
+        forward_(ctx_, network, parameters, graph_, types, features, config.fanout) {
     if (config.loss == LinkLoss::sampled_softmax) {
       set_popularity();
     }
@@ -100,59 +103,62 @@ class LinkTrainer {
       sampler_.epoch(config_.seed, static_cast<std::uint64_t>(epoch), order);
       std::int64_t const n = order.size();
       std::int64_t const steps = (n + config_.batch - 1) / config_.batch;
-      double total = 0;
+      meter_.clear();
       std::int64_t seen = 0;
       for (std::int64_t step = 0; step < steps && !history.interrupted; ++step, ++global) {
         auto const batch = order.view().slice(step * config_.batch,
                                               std::min(config_.batch, n - step * config_.batch));
-        total += train_step(batch, global) * static_cast<double>(batch.size);
+        train_step(batch, global);
         seen += batch.size;
         if (progress && !progress({.stage = "hgnn",
                                    .epoch = epoch,
                                    .epochs = config_.epochs,
                                    .step = step + 1,
                                    .steps = steps,
-                                   .loss = total / static_cast<double>(seen)})) {
+                                   .loss = meter_.mean()})) {
           history.interrupted = true;
         }
       }
+      meter_.finish();
+      trained_.read(ctx_);
       std::chrono::duration<double> const took = std::chrono::steady_clock::now() - start;
       double const score = validation_score();
       history.epochs.push_back(
-          {.loss = total / static_cast<double>(std::max<std::int64_t>(seen, 1)),
-           .validation = score,
-           .seconds = took.count(),
-           .examples = seen});
+          {.loss = meter_.mean(), .validation = score, .seconds = took.count(), .examples = seen});
       if (held_out_.lower.empty()) {
         history.best_epoch = epoch;
         continue;
       }
-      bool const go_on = best.update(score, parameters_.values());
+      bool const go_on = best.update(score, host_parameters_.values());
       history.best_epoch = best.best_epoch();
       if (!go_on) {
         break;
       }
     }
     if (!held_out_.lower.empty() && history.best_epoch >= 0) {
-      best.restore(parameters_.values());
+      best.restore(host_parameters_.values());
     }
     return history;
   }
 
  private:
-  double train_step(VectorView<std::int64_t const> batch, std::int64_t step) {
+  void train_step(VectorView<std::int64_t const> batch, std::int64_t step) {
     choose_pairs(batch, step);
     sampling::SampleOptions const options{.excluded = {anchors_.view(), positives_.view()},
                                           .node_drop = static_cast<float>(config_.node_drop)};
-    auto const z = forward_.run(ctx_, parameters_, nodes_, config_.seed,
+    auto& parameters = trained_.parameters();
+    auto const z = forward_.run(ctx_, parameters, nodes_, config_.seed,
                                 static_cast<std::uint64_t>(step), options);
     grad_.reset(z.rows, z.cols);
-    std::fill_n(grad_.data(), z.rows * z.cols, 0.0F);
-    double const loss = config_.loss == LinkLoss::margin ? margin_loss(z) : softmax_loss(z);
-    parameters_.zero_gradients();
-    forward_.backward(ctx_, parameters_, grad_.view());
-    optimizer_.step(ctx_, parameters_.values(), parameters_.gradients(), config_.learning_rate);
-    return loss;
+    set_zero(ctx_, grad_.view());
+    if (config_.loss == LinkLoss::margin) {
+      margin_loss(z);
+    } else {
+      softmax_loss(z);
+    }
+    set_zero<float, S>(ctx_, parameters.gradients());
+    forward_.backward(ctx_, parameters, grad_.view());
+    trained_.step(ctx_, config_.learning_rate);
   }
 
   /// Anchor, positive and negatives of each link, and the unique items among them.
@@ -172,8 +178,8 @@ class LinkTrainer {
     bool const with_negatives = config_.loss == LinkLoss::margin;
     negatives_.reset(with_negatives ? b : 0, config_.negatives);
     if (with_negatives) {
-      sampling::uniform_negatives(ctx_, config_.seed, static_cast<std::uint64_t>(step), item_count_,
-                                  negatives_.view());
+      sampling::uniform_negatives(host_of(ctx_), config_.seed, static_cast<std::uint64_t>(step),
+                                  item_count_, negatives_.view());
     }
 
     nodes_.clear();
@@ -192,42 +198,53 @@ class LinkTrainer {
     for (std::size_t p = 0; p < nodes_.size(); ++p) {
       positions_[nodes_[p]] = static_cast<NodeId>(p);
     }
-    rows_of(anchors_.data(), b, 1, anchor_rows_);
-    rows_of(positives_.data(), b, 1, positive_rows_);
+    anchor_rows_.set(*this, anchors_.data(), b);
     if (with_negatives) {
-      rows_of(anchors_.data(), b, config_.negatives, repeated_rows_);
-      rows_of(negatives_.data(), b * config_.negatives, 1, negative_rows_);
+      positive_rows_.set(*this, positives_.data(), b);
+      repeated_rows_.set(*this, anchors_.data(), b, config_.negatives);
+      negative_rows_.set(*this, negatives_.data(), b * config_.negatives);
     }
   }
 
-  /// Rows of z of each id, each repeated `times` times.
-  void rows_of(NodeId const* ids, std::int64_t count, std::int64_t times, Buffer<NodeId>& rows) {
-    rows.reset(count * times);
-    NodeId* out = rows.data();
-    for (std::int64_t k = 0; k < count; ++k) {
-      out = std::fill_n(out, times, positions_[ids[k]]);
-    }
-  }
+  /// Rows of z of some ids.
+  struct Rows {
+    Buffer<NodeId> host;
+    IndexList<S> list;
 
-  double margin_loss(MatrixView<float const> z) {
+    /// Each id `times` times.
+    void set(LinkTrainer& trainer, NodeId const* ids, std::int64_t count, std::int64_t times = 1) {
+      host.reset(count * times);
+      NodeId* out = host.data();
+      for (std::int64_t k = 0; k < count; ++k) {
+        out = std::fill_n(out, times, trainer.positions_[ids[k]]);
+      }
+      list.set(trainer.ctx_, host.view(), std::ssize(trainer.nodes_));
+    }
+    auto view() const { return list.view(); }
+  };
+
+  void margin_loss(MatrixView<float const, S> z) {
     std::int64_t const b = anchors_.size();
-    Workspace::Scope scratch(scratch_of(ctx_));
-    auto const positive = scratch.vector<float>(b);
-    auto const negative = scratch.matrix<float>(b, config_.negatives);
-    VectorView<float> const negative_flat{negative.data, negative.rows * negative.cols};
+    auto scratch = scratch_scope(ctx_, here);
+    auto const positive = scratch.template vector<float>(b);
+    auto const negative = scratch.template matrix<float>(b, config_.negatives);
+    VectorView<float, S> const negative_flat{negative.data, negative.rows * negative.cols};
     ops::pair_score<float>(ctx_, z, anchor_rows_.view(), z, positive_rows_.view(), positive);
     ops::pair_score<float>(ctx_, z, repeated_rows_.view(), z, negative_rows_.view(), negative_flat);
-    double const loss = loss::margin<float>(ctx_, positive, negative, {.margin = config_.margin},
-                                            positive, negative);
-    ops::pair_score_backward<float>(ctx_, z, anchor_rows_.view(), z, positive_rows_.view(),
-                                    positive, grad_.view(), grad_.view());
-    ops::pair_score_backward<float>(ctx_, z, repeated_rows_.view(), z, negative_rows_.view(),
-                                    negative_flat, grad_.view(), grad_.view());
-    return loss;
+    meter_.add(ctx_, static_cast<double>(b), [&](auto... loss) {
+      return loss::margin<float>(ctx_, positive, negative, {.margin = config_.margin}, positive,
+                                 negative, loss...);
+    });
+    ops::pair_score_backward<float>(ctx_, z, anchor_rows_.list.list(), z,
+                                    positive_rows_.list.list(), positive, grad_.view(),
+                                    grad_.view());
+    ops::pair_score_backward<float>(ctx_, z, repeated_rows_.list.list(), z,
+                                    negative_rows_.list.list(), negative_flat, grad_.view(),
+                                    grad_.view());
   }
 
   /// In-batch softmax over the unique positives.
-  double softmax_loss(MatrixView<float const> z) {
+  void softmax_loss(MatrixView<float const, S> z) {
     std::int64_t const b = anchors_.size();
     columns_.assign(positives_.data(), positives_.data() + b);
     std::sort(columns_.begin(), columns_.end());
@@ -245,27 +262,32 @@ class LinkTrainer {
       target_.push_back(static_cast<NodeId>(column));
       count_[static_cast<std::size_t>(column)] += 1;
     }
-    Buffer<NodeId> column_rows;
-    rows_of(columns_.data(), n, 1, column_rows);
+    column_rows_.set(*this, columns_.data(), n);
+    target_there_.set(ctx_, {target_.data(), b});
+    log_q_there_.set(ctx_, {log_q_.data(), n});
+    count_there_.set(ctx_, {count_.data(), n});
 
-    Workspace::Scope scratch(scratch_of(ctx_));
-    auto const left = scratch.matrix<float>(b, z.cols);
-    auto const right = scratch.matrix<float>(n, z.cols);
-    auto const scores = scratch.matrix<float>(b, n);
+    auto scratch = scratch_scope(ctx_, here);
+    auto const left = scratch.template matrix<float>(b, z.cols);
+    auto const right = scratch.template matrix<float>(n, z.cols);
+    auto const scores = scratch.template matrix<float>(b, n);
     ops::gather_rows<float>(ctx_, z, anchor_rows_.view(), left);
-    ops::gather_rows<float>(ctx_, z, column_rows.view(), right);
+    ops::gather_rows<float>(ctx_, z, column_rows_.view(), right);
     ops::matmul<float>(ctx_, left, right, {.b = ops::Transpose::yes}, scores);
-    double const loss = loss::sampled_softmax<float>(
-        ctx_, scores,
-        {.target = {target_.data(), b}, .log_q = {log_q_.data(), n}, .count = {count_.data(), n}},
-        {.temperature = config_.temperature}, {}, scores);
-    auto const grad_left = scratch.matrix<float>(b, z.cols);
-    auto const grad_right = scratch.matrix<float>(n, z.cols);
+    meter_.add(ctx_, static_cast<double>(b), [&](auto... loss) {
+      return loss::sampled_softmax<float>(
+          ctx_, scores,
+          loss::CandidatesOf<float, S>{.target = target_there_.view(),
+                                       .log_q = log_q_there_.view(),
+                                       .count = count_there_.view()},
+          {.temperature = config_.temperature}, {}, scores, loss...);
+    });
+    auto const grad_left = scratch.template matrix<float>(b, z.cols);
+    auto const grad_right = scratch.template matrix<float>(n, z.cols);
     ops::matmul<float>(ctx_, scores, right, {}, grad_left);
     ops::matmul<float>(ctx_, scores, left, {.a = ops::Transpose::yes}, grad_right);
-    ops::scatter_rows<float>(ctx_, grad_left, anchor_rows_.view(), grad_.view());
-    ops::scatter_rows<float>(ctx_, grad_right, column_rows.view(), grad_.view());
-    return loss;
+    ops::scatter_rows<float>(ctx_, grad_left, anchor_rows_.list.list(), grad_.view());
+    ops::scatter_rows<float>(ctx_, grad_right, column_rows_.list.list(), grad_.view());
   }
 
   /// log share of every item among the ends of the training links.
@@ -287,66 +309,79 @@ class LinkTrainer {
     if (n == 0) {
       return 0;
     }
-    Matrix<float> z(item_count_, forward_.out_features());
-    forward_.average(ctx_, parameters_, config_.seed, validation_draws, z.view());
+    [[maybe_unused]] auto const guard = make_current(ctx_);
+    Matrix<float, S> z(item_count_, forward_.out_features());
+    forward_.average(ctx_, trained_.parameters(), config_.seed, validation_draws, z.view());
+    // Each link, then its random pairs.
+    Matrix<NodeId> first(n, 1 + validation_negatives);
+    Matrix<NodeId> second(n, 1 + validation_negatives);
     Matrix<NodeId> negatives(n, validation_negatives);
-    sampling::uniform_negatives(ctx_, ~config_.seed, 0, item_count_, negatives.view());
-    Buffer<float> positive(n);
-    ops::pair_score<float>(ctx_, z.view(), held_out_.lower.view(), z.view(), held_out_.upper.view(),
-                           positive.view());
-    Buffer<NodeId> repeated(n * validation_negatives);
+    sampling::uniform_negatives(host_of(ctx_), ~config_.seed, 0, item_count_, negatives.view());
     for (std::int64_t k = 0; k < n; ++k) {
-      std::fill_n(repeated.data() + k * validation_negatives, validation_negatives,
-                  held_out_.lower.view()[k]);
+      std::fill_n(first.view().row_data(k), first.cols(), held_out_.lower.view()[k]);
+      second.view()(k, 0) = held_out_.upper.view()[k];
+      std::copy_n(negatives.view().row_data(k), negatives.cols(), second.view().row_data(k) + 1);
     }
-    Buffer<float> scores(n * validation_negatives);
-    ops::pair_score<float>(ctx_, z.view(), repeated.view(), z.view(),
-                           {negatives.data(), scores.size()}, scores.view());
+    Uploaded<NodeId, S> first_there, second_there;
+    first_there.set(ctx_, {first.data(), n * first.cols()});
+    second_there.set(ctx_, {second.data(), n * second.cols()});
+    Matrix<float, S> scores_there(n, first.cols());
+    ops::pair_score<float>(ctx_, z.view(), first_there.view(), z.view(), second_there.view(),
+                           VectorView<float, S>(scores_there.data(), n * first.cols()));
+    Matrix<float> const scores = to_host<float, S>(ctx_, scores_there.view());
     std::int64_t above = 0;
-    for (std::int64_t p = 0; p < scores.size(); ++p) {
-      above += positive.view()[p / validation_negatives] > scores.view()[p] ? 1 : 0;
+    for (std::int64_t k = 0; k < n; ++k) {
+      auto const row = scores.view().row(k);
+      above += std::count_if(row.begin() + 1, row.end(), [&](float s) { return row[0] > s; });
     }
-    return static_cast<double>(above) / static_cast<double>(scores.size());
+    return static_cast<double>(above) / static_cast<double>(n * validation_negatives);
   }
 
-  HostContext ctx_;
+  WithWorkspace<S> own_;
+  Context<S> ctx_;
   HgnnConfig const& config_;
-  nn::ParameterSet<float>& parameters_;
+  nn::ParameterSet<float>& host_parameters_;
+  Trained<S> trained_;
   std::int64_t item_count_;
   graph::ItemLinks const& train_;
   graph::ItemLinks const& held_out_;
   std::vector<std::int32_t> groups_;
   sampling::LinkSampler sampler_;
   graph::HeteroGraph graph_;
-  HgnnForward forward_;
-  optim::Adam<float> optimizer_;
+  HgnnForward<S> forward_;
+  LossMeter<S> meter_;
 
   // Of one step, reused by the next.
   Buffer<NodeId> anchors_, positives_;
   Matrix<NodeId> negatives_;
   std::vector<NodeId> nodes_;  // unique items of the step, ascending
   IdMap positions_;            // item -> position in nodes_
-  Buffer<NodeId> anchor_rows_, positive_rows_, repeated_rows_, negative_rows_;
-  Matrix<float> grad_;
+  Rows anchor_rows_, positive_rows_, repeated_rows_, negative_rows_;
+  Matrix<float, S> grad_;
 
   // For the sampled softmax.
   std::vector<float> popularity_;
   std::vector<NodeId> columns_;
   std::vector<NodeId> target_;
   std::vector<float> log_q_, count_;
+  Rows column_rows_;
+  Uploaded<NodeId, S> target_there_;
+  Uploaded<float, S> log_q_there_, count_there_;
 };
 
 }  // namespace
 
-TrainingHistory Hgnn::fit(HostContext const& ctx, graph::ItemTypes const& types,
-                          graph::ItemLinks const& links, MatrixView<float const> features,
+template <AnyContext C>
+TrainingHistory Hgnn::fit(C const& ctx, graph::ItemTypes const& types,
+                          graph::ItemLinks const& links,
+                          In<MatrixView<float const, space_of<C>>> features,
                           ProgressCallback const& progress) {
   expect_links(here, types, links);
   if (features.rows != types.offsets.back() || features.cols == 0) {
     raise<ShapeError>(here, "features", "shape " + shape_string(features.rows, features.cols),
                       "shape (" + std::to_string(types.offsets.back()) + ", d), one row per item");
   }
-  expect_features(here, "features", features);
+  expect_features(here, "features", ctx, features);
   if (links.lower.empty()) {
     raise<GraphError>(here, "links", "no link", "at least one link between two items",
                       "No user has two items in common: widen the window, lower min_count, or "
@@ -359,7 +394,8 @@ TrainingHistory Hgnn::fit(HostContext const& ctx, graph::ItemTypes const& types,
   graph::ItemLinks const train = subset(links, split.train.view());
   graph::ItemLinks const held_out = subset(links, split.validation.view());
   try {
-    LinkTrainer trainer(ctx, config_, *network_, parameters_, types, train, held_out, features);
+    LinkTrainer<space_of<C>> trainer(ctx, config_, *network_, parameters_, types, train, held_out,
+                                     features);
     TrainingHistory history = trainer.run(progress);
     expect_converged(here, history, std::as_const(parameters_).values());
     return history;
@@ -368,5 +404,12 @@ TrainingHistory Hgnn::fit(HostContext const& ctx, graph::ItemTypes const& types,
     throw;
   }
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                                  \
+  template TrainingHistory Hgnn::fit(C const&, graph::ItemTypes const&, graph::ItemLinks const&, \
+                                     MatrixView<float const, space_of<C>>,                       \
+                                     ProgressCallback const&)
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

@@ -2,10 +2,13 @@
 
 #include <string_view>
 
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/graph/co_interaction.hpp>
 #include <relweave/model/training.hpp>
 #include <relweave/model/two_tower.hpp>
+
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -14,6 +17,18 @@ namespace relweave::model {
 /// zeros are fine.
 void expect_features(std::string_view function, std::string_view argument,
                      MatrixView<float const> features);
+
+/// The same where the features are; on a device it reads them back once.
+template <AnyContext C>
+void expect_features(std::string_view function, std::string_view argument, C const& ctx,
+                     MatrixView<float const, space_of<C>> features) {
+  if constexpr (space_of<C> == Space::host) {
+    expect_features(function, argument, features);
+  } else {
+    Matrix<float> const copied = to_host<float, Space::device>(ctx, features);
+    expect_features(function, argument, copied.view());
+  }
+}
 
 /// Throws ShapeError or IndexError unless offsets ascend from 0 to the number of items, the columns
 /// have one length, and items are in range.

@@ -134,6 +134,12 @@ struct ContextOf<Space::device> {
 template <Space S>
 using Context = typename detail::ContextOf<S>::Type;
 
+/// For functions that run where their context says.
+template <typename C>
+concept AnyContext = std::is_same_v<C, HostContext> || std::is_same_v<C, CudaContext>;
+template <AnyContext C>
+inline constexpr Space space_of = std::is_same_v<C, CudaContext> ? Space::device : Space::host;
+
 inline HostContext const& host_of(HostContext const& ctx) {
   return ctx;
 }

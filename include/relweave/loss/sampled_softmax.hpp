@@ -44,6 +44,23 @@ struct DeviceCandidates {
   VectorView<float const, Space::device> count;    ///< (N); empty: once
 };
 
+namespace detail {
+
+template <typename T, Space S>
+struct CandidatesOf {
+  using Type = Candidates<T>;
+};
+template <typename T>
+struct CandidatesOf<T, Space::device> {
+  using Type = DeviceCandidates;
+};
+
+}  // namespace detail
+
+/// Candidates in a space, for code that is the same for both.
+template <typename T, Space S>
+using CandidatesOf = typename detail::CandidatesOf<T, S>::Type;
+
 /// sampled_softmax on a device, the loss to `loss` (1). Targets, counts and weights may come from a
 /// kernel: they are trusted, not checked. Weights that add up to 0 make the loss NaN.
 /// Numerics:    logits and their exponentials in float, sums in double; gradients rounded once.

@@ -6,7 +6,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/graph/co_interaction.hpp>
 #include <relweave/model/training.hpp>
 #include <relweave/nn/hetero_sage.hpp>
@@ -50,25 +50,32 @@ struct NewItemLinks {
 
 /// Heterogeneous GraphSAGE over a co-interaction item graph, trained on its links, and inductive:
 /// it embeds items that were not in the graph. Damianou et al. 2024 (arXiv 2403.07478).
+/// Runs where its context says: matrices are in the memory of the context's space, all else is on
+/// the host, which samples and numbers the graph. On a device the host runs a few steps ahead.
 class RELWEAVE_API Hgnn {
  public:
   explicit Hgnn(HgnnConfig config = {}) : config_(std::move(config)) {}
 
   /// Trains on `links`. features (item_count, d), rows grouped by item type.
-  TrainingHistory fit(HostContext const& ctx, graph::ItemTypes const& types,
-                      graph::ItemLinks const& links, MatrixView<float const> features,
+  template <AnyContext C = HostContext>
+  TrainingHistory fit(C const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
+                      In<MatrixView<float const, space_of<C>>> features,
                       ProgressCallback const& progress = {});
 
   /// Vectors of all items, (item_count, layers.back()), unit rows.
-  void embed(HostContext const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
-             MatrixView<float const> features, MatrixView<float> out) const;
+  template <AnyContext C = HostContext>
+  void embed(C const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
+             In<MatrixView<float const, space_of<C>>> features,
+             In<MatrixView<float, space_of<C>>> out) const;
 
   /// Vectors of items outside the graph from their features and, if any, their links to it.
   /// new_types (m): type of each new item; new_features (m, d); out (m, layers.back()).
-  void embed_new(HostContext const& ctx, graph::ItemTypes const& types,
-                 graph::ItemLinks const& links, MatrixView<float const> features,
-                 VectorView<NodeTypeId const> new_types, MatrixView<float const> new_features,
-                 NewItemLinks const& new_links, MatrixView<float> out) const;
+  template <AnyContext C = HostContext>
+  void embed_new(C const& ctx, graph::ItemTypes const& types, graph::ItemLinks const& links,
+                 In<MatrixView<float const, space_of<C>>> features,
+                 VectorView<NodeTypeId const> new_types,
+                 In<MatrixView<float const, space_of<C>>> new_features,
+                 NewItemLinks const& new_links, In<MatrixView<float, space_of<C>>> out) const;
 
   /// Sizes the network without training it, so that parameters can be loaded.
   void initialize(graph::ItemTypes const& types, std::int64_t feature_count);
