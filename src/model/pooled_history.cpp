@@ -99,16 +99,31 @@ void PooledHistory::compact() {
   }
 }
 
-nn::PooledInput<float> PooledHistory::batch(HostContext const& ctx,
-                                            MatrixView<float const> vectors) {
-  table_.reset(std::ssize(items_), vectors.cols);
-  ops::gather_rows<float>(ctx, vectors, {items_.data(), std::ssize(items_)}, table_.view());
+template <Space S>
+nn::PooledInput<float, S> PooledBatch<S>::gather(Context<S> const& ctx,
+                                                 PooledHistory const& history,
+                                                 MatrixView<float const, S> vectors) {
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  items_.set(ctx, history.items());
+  table_.reset(history.items().size, vectors.cols);
+  ops::gather_rows<float>(ctx, vectors, items_.view(), table_.view());
+  MatrixView<float const> const extra = history.extra();
+  extra_.set(ctx, {extra.data, extra.rows * extra.cols});
+  auto const segments = [&]() -> typename nn::PooledInput<float, S>::Segments {
+    if constexpr (S == Space::host) {
+      return history.segments();
+    } else {
+      segments_.upload(ctx, history.segments(), table_.rows());
+      return segments_;
+    }
+  };
   return {.table = table_.view(),
-          .group_offsets = group_offsets_,
-          .segments = {.offsets = {offsets_.data(), std::ssize(offsets_)},
-                       .indices = {rows_.data(), std::ssize(rows_)},
-                       .weights = {weights_.data(), std::ssize(weights_)}},
-          .extra = extra_.view()};
+          .group_offsets = history.group_offsets(),
+          .segments = segments(),
+          .extra = {extra_.view().data, extra.rows, extra.cols}};
 }
+
+template class PooledBatch<Space::host>;
+template class PooledBatch<Space::device>;
 
 }  // namespace relweave::model

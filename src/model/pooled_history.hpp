@@ -11,6 +11,7 @@
 #include <relweave/ops/segment_mean/segment_mean.hpp>
 
 #include "id_map.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -36,9 +37,15 @@ class PooledHistory {
   void build(Histories const& source, VectorView<std::int64_t const> time,
              std::span<HistoryRow const> rows, MatrixView<float const> user_features);
 
-  /// What the user tower reads, with the vectors of the items in use gathered from `vectors`.
-  /// Valid until the next build() or batch().
-  nn::PooledInput<float> batch(HostContext const& ctx, MatrixView<float const> vectors);
+  // Valid until the next build().
+  VectorView<NodeId const> items() const { return {items_.data(), std::ssize(items_)}; }
+  std::span<std::int64_t const> group_offsets() const { return group_offsets_; }
+  ops::Segments<float> segments() const {
+    return {.offsets = {offsets_.data(), std::ssize(offsets_)},
+            .indices = {rows_.data(), std::ssize(rows_)},
+            .weights = {weights_.data(), std::ssize(weights_)}};
+  }
+  MatrixView<float const> extra() const { return extra_.view(); }
 
   static std::int64_t extra_features(std::int64_t type_count, std::int64_t user_feature_count) {
     return 2 * type_count + user_feature_count;
@@ -62,7 +69,24 @@ class PooledHistory {
   IdMap positions_;            // item -> row in items_
   std::vector<std::int64_t> group_offsets_;
   Matrix<float> extra_;
-  Matrix<float> table_;
+};
+
+/// A pooled history where the user tower reads it, with the vectors of its items.
+template <Space S>
+class PooledBatch {
+ public:
+  /// Valid until the next call, or the next build() of `history`.
+  nn::PooledInput<float, S> gather(Context<S> const& ctx, PooledHistory const& history,
+                                   MatrixView<float const, S> vectors);
+
+ private:
+  struct Nothing {};
+
+  Uploaded<NodeId, S> items_;
+  Uploaded<float, S> extra_;
+  Matrix<float, S> table_;
+  [[no_unique_address]] std::conditional_t<S == Space::device, ops::DeviceSegments, Nothing>
+      segments_;
 };
 
 }  // namespace relweave::model

@@ -10,6 +10,7 @@
 #include "item_tower_input.hpp"
 #include "pooled_history.hpp"
 #include "two_tower_checks.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -37,8 +38,10 @@ void TwoTower::initialize(TowerInputs const& inputs, std::int64_t item_count) {
   item_bias_ = Buffer<float>::zeros(item_count);
 }
 
-void TwoTower::item_vectors(HostContext const& ctx, VectorView<NodeTypeId const> item_types,
-                            ItemInputs const& items, MatrixView<float> out) const {
+template <AnyContext C>
+void TwoTower::item_vectors(C const& ctx, VectorView<NodeTypeId const> item_types,
+                            In<ItemInputsIn<space_of<C>>> const& items,
+                            In<MatrixView<float, space_of<C>>> out) const {
   constexpr std::string_view here = "TwoTower.item_vectors";
   expect_fitted(here, fitted());
   TowerInputs const& inputs = network_->inputs();
@@ -53,22 +56,30 @@ void TwoTower::item_vectors(HostContext const& ctx, VectorView<NodeTypeId const>
     }
   }
 
-  Matrix<float> x;
-  ItemPass<> pass;
-  std::vector<NodeId> rows;
+  constexpr Space S = space_of<C>;
+  WithWorkspace<S> const own(ctx);
+  Placed<S> const parameters(own.ctx(), parameters_);
+  ItemTowerInput<S> input(own.ctx(), inputs.types);
+  ItemPass<S> pass;
+  std::vector<NodeId> ids;
   for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
     std::int64_t const count = std::min(inference_rows, n - begin);
-    rows.resize(static_cast<std::size_t>(count));
-    std::iota(rows.begin(), rows.end(), static_cast<NodeId>(begin));
-    gather_item_inputs(ctx, items, item_types, inputs.types, {rows.data(), count}, x);
-    network_->forward_items(ctx, parameters_, x.view(), pass);
-    std::copy_n(pass.unit.data(), count * out.cols, out.row_data(begin));
+    ids.resize(static_cast<std::size_t>(count));
+    std::iota(ids.begin(), ids.end(), static_cast<NodeId>(begin));
+    VectorView<NodeId const> const rows{ids.data(), count};
+    auto const x = input.gather(own.ctx(), items.features, items.vectors, item_types,
+                                {.features = rows, .vectors = rows});
+    network_->forward_items(own.ctx(), parameters.get(), x, pass);
+    copy(own.ctx(), pass.unit.view(), out.row_slice(begin, count));
   }
+  own.finish();
 }
 
-void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
-                            graph::ItemTypes const& types, MatrixView<float const> vectors,
-                            MatrixView<float const> user_features, MatrixView<float> out) const {
+template <AnyContext C>
+void TwoTower::user_vectors(C const& ctx, Histories const& histories, graph::ItemTypes const& types,
+                            In<MatrixView<float const, space_of<C>>> vectors,
+                            MatrixView<float const> user_features,
+                            In<MatrixView<float, space_of<C>>> out) const {
   constexpr std::string_view here = "TwoTower.user_vectors";
   expect_fitted(here, fitted());
   TowerInputs const& inputs = network_->inputs();
@@ -86,7 +97,11 @@ void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
   }
 
   PooledHistory pooled(types, config_.max_history, config_.weak_weight, inputs.user_features);
-  UserPass<> pass;
+  constexpr Space S = space_of<C>;
+  WithWorkspace<S> const own(ctx);
+  Placed<S> const parameters(own.ctx(), parameters_);
+  PooledBatch<S> batch;
+  UserPass<S> pass;
   std::vector<HistoryRow> rows;
   for (std::int64_t begin = 0; begin < n; begin += inference_rows) {
     std::int64_t const count = std::min(inference_rows, n - begin);
@@ -97,9 +112,21 @@ void TwoTower::user_vectors(HostContext const& ctx, Histories const& histories,
                       .user = user_features.empty() ? -1 : u});
     }
     pooled.build(histories, {}, rows, user_features);
-    network_->forward_users(ctx, parameters_, pooled.batch(ctx, vectors), pass);
-    std::copy_n(pass.unit.data(), count * out.cols, out.row_data(begin));
+    network_->forward_users(own.ctx(), parameters.get(), batch.gather(own.ctx(), pooled, vectors),
+                            pass);
+    copy(own.ctx(), pass.unit.view(), out.row_slice(begin, count));
   }
+  own.finish();
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                                  \
+  template void TwoTower::item_vectors(C const&, VectorView<NodeTypeId const>,                   \
+                                       ItemInputsIn<space_of<C>> const&,                         \
+                                       MatrixView<float, space_of<C>>) const;                    \
+  template void TwoTower::user_vectors(                                                          \
+      C const&, Histories const&, graph::ItemTypes const&, MatrixView<float const, space_of<C>>, \
+      MatrixView<float const>, MatrixView<float, space_of<C>>) const
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

@@ -12,16 +12,17 @@
 #include <relweave/loss/dot_product.hpp>
 #include <relweave/loss/sampled_softmax.hpp>
 #include <relweave/model/two_tower.hpp>
+#include <relweave/ops/gather_rows/gather_rows.hpp>
 #include <relweave/ops/linear/linear.hpp>
-#include <relweave/ops/row_normalize/row_normalize.hpp>
-#include <relweave/optim/adam.hpp>
 #include <relweave/optim/schedule.hpp>
 
 #include "id_map.hpp"
 #include "input_checks.hpp"
 #include "item_tower_input.hpp"
 #include "pooled_history.hpp"
+#include "training_loop.hpp"
 #include "two_tower_checks.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -94,28 +95,6 @@ VectorView<T const> view_of(std::vector<T> const& v) {
   return {v.data(), std::ssize(v)};
 }
 
-/// Every score of a row but its target's, for pairwise losses.
-void split_targets(MatrixView<float const> scores, std::span<NodeId const> target,
-                   VectorView<float> positive, MatrixView<float> negative) {
-  for (std::int64_t b = 0; b < scores.rows; ++b) {
-    NodeId const t = target[static_cast<std::size_t>(b)];
-    float const* const row = scores.row_data(b);
-    positive[b] = row[t];
-    std::copy(row + t + 1, row + scores.cols, std::copy_n(row, t, negative.row_data(b)));
-  }
-}
-
-void join_targets(VectorView<float const> positive, MatrixView<float const> negative,
-                  std::span<NodeId const> target, MatrixView<float> scores) {
-  for (std::int64_t b = 0; b < scores.rows; ++b) {
-    NodeId const t = target[static_cast<std::size_t>(b)];
-    float const* const row = negative.row_data(b);
-    float* const out = std::copy_n(row, t, scores.row_data(b));
-    *out = positive[b];
-    std::copy(row + t, row + negative.cols, out + 1);
-  }
-}
-
 /// `seconds` (not negative) before `time`, or the earliest time there is.
 std::int64_t earlier(std::int64_t time, std::int64_t seconds) {
   constexpr std::int64_t first = std::numeric_limits<std::int64_t>::min();
@@ -131,28 +110,39 @@ std::vector<NodeTypeId> item_types(graph::ItemTypes const& types) {
   return result;
 }
 
+template <Space S>
 class Trainer {
  public:
-  Trainer(HostContext const& ctx, TwoTowerConfig const& config, TowerNetwork const& network,
+  Trainer(Context<S> const& ctx, TwoTowerConfig const& config, TowerNetwork const& network,
           nn::ParameterSet<float>& parameters, graph::InteractionLogView const& log,
-          graph::ItemTypes const& types, ItemInputs const& items,
+          graph::ItemTypes const& types, ItemInputsIn<S> const& items,
           MatrixView<float const> user_features)
-      : ctx_(ctx),
+      : own_(ctx),
+        ctx_(own_.ctx()),
         config_(config),
         network_(network),
-        parameters_(parameters),
+        trained_(ctx_, parameters),
         log_(log),
         items_(items),
         user_features_(user_features),
         examples_(log),
         types_(item_types(types)),
         pooled_(types, config.max_history, config.weak_weight, user_features.cols),
-        optimizer_({}, parameters.size()) {
+        item_input_(ctx_, std::ssize(types.names)) {
     user_begin_.assign(static_cast<std::size_t>(log.user_count) + 1, 0);
     for (std::int64_t e = 0; e < log.user.size; ++e) {
       ++user_begin_[static_cast<std::size_t>(log.user[e]) + 1];
     }
     std::partial_sum(user_begin_.begin(), user_begin_.end(), user_begin_.begin());
+    vectors_ = items.vectors;
+    if (config.cold_items > 0) {
+      [[maybe_unused]] auto const guard = make_current(ctx_);
+      std::int64_t const n = items.vectors.rows;
+      with_cold_ = Matrix<float, S>(2 * n, items.vectors.cols);
+      copy(ctx_, items.vectors, with_cold_.view().row_slice(0, n));
+      copy(ctx_, items.cold_vectors, with_cold_.view().row_slice(n, n));
+      vectors_ = with_cold_.view();
+    }
     latest_ = log.time.empty() ? 0 : *std::max_element(log.time.begin(), log.time.end());
   }
 
@@ -170,7 +160,7 @@ class Trainer {
       auto order = examples_.entries;
       RandomStream(config_.seed, Purpose::shuffle, static_cast<std::uint64_t>(epoch))
           .shuffle(order.begin(), order.end());
-      double total = 0;
+      meter_.clear();
       std::int64_t seen = 0;
       for (std::int64_t step = 0; step < steps && !history.interrupted; ++step) {
         auto const batch = std::span<std::int64_t const>(order).subspan(
@@ -180,70 +170,69 @@ class Trainer {
         double const rate = config_.schedule == LearningRateSchedule::cosine
                                 ? cosine(global)
                                 : config_.learning_rate;
-        total += train_step(batch, global, rate) * static_cast<double>(batch.size());
+        train_step(batch, global, rate);
         seen += std::ssize(batch);
         if (progress && !progress({.stage = "towers",
                                    .epoch = epoch,
                                    .epochs = config_.epochs,
                                    .step = step + 1,
                                    .steps = steps,
-                                   .loss = total / static_cast<double>(seen)})) {
+                                   .loss = meter_.mean()})) {
           history.interrupted = true;
         }
       }
+      meter_.finish();
       std::chrono::duration<double> const took = std::chrono::steady_clock::now() - start;
-      history.epochs.push_back(
-          {.loss = total / static_cast<double>(std::max<std::int64_t>(seen, 1)),
-           .seconds = took.count(),
-           .examples = seen});
+      history.epochs.push_back({.loss = meter_.mean(), .seconds = took.count(), .examples = seen});
     }
+    trained_.read(ctx_);
     history.best_epoch = std::ssize(history.epochs) - 1;
     return history;
   }
 
  private:
-  double train_step(std::span<std::int64_t const> batch, std::int64_t step, double rate) {
+  void train_step(std::span<std::int64_t const> batch, std::int64_t step, double rate) {
     pool_histories(batch, step);
     columns_.build(log_, batch, examples_.log_q);
+    choose_vectors(step);
     auto const m = std::ssize(batch);
     auto const n = std::ssize(columns_.items);
     auto const d = config_.layers.back();
 
-    gather_item_inputs(ctx_, items_, view_of(types_), network_.inputs().types,
-                       view_of(columns_.items), item_x_);
-    show_as_cold(step);
-    nn::PooledInput<float> const histories = pooled_.batch(ctx_, items_.vectors);
-    network_.forward_users(ctx_, parameters_, histories, users_);
-    network_.forward_items(ctx_, parameters_, item_x_.view(), targets_);
+    [[maybe_unused]] auto const guard = make_current(ctx_);
+    auto& parameters = trained_.parameters();
+    auto const item_x =
+        item_input_.gather(ctx_, items_.features, vectors_, view_of(types_),
+                           {.features = view_of(columns_.items), .vectors = view_of(vector_rows_)});
+    nn::PooledInput<float, S> const histories = batch_.gather(ctx_, pooled_, items_.vectors);
+    network_.forward_users(ctx_, parameters, histories, users_);
+    network_.forward_items(ctx_, parameters, item_x, targets_);
 
     scores_.reset(m, n);
     ops::matmul<float>(ctx_, users_.unit.view(), targets_.unit.view(), {.b = ops::Transpose::yes},
                        scores_.view());
-    double const loss = score_loss();
+    score_loss();
 
     grad_users_.reset(m, d);
     grad_items_.reset(n, d);
     ops::matmul<float>(ctx_, scores_.view(), targets_.unit.view(), {}, grad_users_.view());
     ops::matmul<float>(ctx_, scores_.view(), users_.unit.view(), {.a = ops::Transpose::yes},
                        grad_items_.view());
-    parameters_.zero_gradients();
-    network_.backward_users(ctx_, parameters_, histories, users_, grad_users_.view());
-    network_.backward_items(ctx_, parameters_, item_x_.view(), targets_, grad_items_.view());
-    optimizer_.step(ctx_, parameters_.values(), parameters_.gradients(), rate);
-    return loss;
+    set_zero<float, S>(ctx_, parameters.gradients());
+    network_.backward_users(ctx_, parameters, histories, users_, grad_users_.view());
+    network_.backward_items(ctx_, parameters, item_x, targets_, grad_items_.view());
+    trained_.step(ctx_, rate);
   }
 
   /// Gives some of the step's items the vectors of new ones: the item tower learns from the same
   /// users' choices what to make of an item that nobody has touched.
-  void show_as_cold(std::int64_t step) {
-    auto const& cold = items_.cold_vectors;
-    auto const x = item_x_.view();
-    for (std::size_t i = 0; config_.cold_items > 0 && i < columns_.items.size(); ++i) {
+  void choose_vectors(std::int64_t step) {
+    vector_rows_ = columns_.items;
+    for (std::size_t i = 0; config_.cold_items > 0 && i < vector_rows_.size(); ++i) {
       RandomStream random(config_.seed, Purpose::cold_items,
                           static_cast<std::uint64_t>(step * config_.batch) + i);
       if (random.uniform() < config_.cold_items) {
-        std::copy_n(cold.row_data(columns_.items[i]), cold.cols,
-                    x.row_data(static_cast<std::int64_t>(i)) + x.cols - cold.cols);
+        vector_rows_[i] = static_cast<NodeId>(vector_rows_[i] + items_.vectors.rows);
       }
     }
   }
@@ -270,51 +259,91 @@ class Trainer {
   }
 
   /// Replaces scores_ by the gradient of the loss.
-  double score_loss() {
+  void score_loss() {
     auto const scores = scores_.view();
-    loss::Candidates<float> const candidates{.target = view_of(columns_.target),
-                                             .log_q = view_of(columns_.log_q),
-                                             .count = view_of(columns_.count)};
+    auto const weight = static_cast<double>(scores.rows);
+    target_.set(ctx_, view_of(columns_.target));
     switch (config_.loss) {
       case TowerLoss::sampled_softmax:
-        return loss::sampled_softmax<float>(
-            ctx_, scores, candidates,
-            {.temperature = config_.temperature, .correction = config_.correction}, {}, scores);
-      case TowerLoss::dot_product: {
+        log_q_.set(ctx_, view_of(columns_.log_q));
+        count_.set(ctx_, view_of(columns_.count));
+        meter_.add(ctx_, weight, [&](auto... loss) {
+          return loss::sampled_softmax<float>(
+              ctx_, scores,
+              loss::CandidatesOf<float, S>{
+                  .target = target_.view(), .log_q = log_q_.view(), .count = count_.view()},
+              {.temperature = config_.temperature, .correction = config_.correction}, {}, scores,
+              loss...);
+        });
+        return;
+      case TowerLoss::dot_product:
         weights_.clear();
         for (std::size_t c = 0; c < columns_.items.size(); ++c) {
           weights_.push_back(columns_.count[c] * std::exp(-columns_.log_q[c]));
         }
-        return loss::dot_product<float>(ctx_, scores, view_of(columns_.target), view_of(weights_),
-                                        scores);
-      }
+        count_.set(ctx_, view_of(weights_));
+        meter_.add(ctx_, weight, [&](auto... loss) {
+          return loss::dot_product<float>(ctx_, scores, target_.view(), count_.view(), scores,
+                                          loss...);
+        });
+        return;
       case TowerLoss::bpr:
         break;
     }
     if (scores.cols < 2) {  // a batch of one item has no negatives
-      std::fill_n(scores.data, scores.rows * scores.cols, 0.0F);
-      return 0;
+      set_zero(ctx_, scores);
+      return;
     }
-    Workspace::Scope scratch(scratch_of(ctx_));
-    auto const positive = scratch.vector<float>(scores.rows);
-    auto const negative = scratch.matrix<float>(scores.rows, scores.cols - 1);
-    split_targets(scores, columns_.target, positive, negative);
-    double const value = loss::bpr<float>(ctx_, positive, negative, positive, negative);
-    join_targets(positive, negative, columns_.target, scores);
-    return value;
+    // Every row with its target in front, and back.
+    order_rows();
+    auto scratch = scratch_scope(ctx_, here);
+    std::int64_t const all = scores.rows * scores.cols;
+    auto const ordered = scratch.template matrix<float>(all, 1);
+    MatrixView<float, S> const as_column{scores.data, all, 1};
+    ops::gather_rows<float>(ctx_, as_column, order_there_.view(), ordered);
+    VectorView<float, S> const positive{ordered.data, scores.rows};
+    MatrixView<float, S> const negative{ordered.data + scores.rows, scores.rows, scores.cols - 1};
+    meter_.add(ctx_, weight, [&](auto... loss) {
+      return loss::bpr<float>(ctx_, positive, negative, positive, negative, loss...);
+    });
+    ops::gather_rows<float>(ctx_, ordered, places_there_.view(), as_column);
   }
 
-  HostContext ctx_;
+  /// order_: where in the scores each positive lies, then each negative, row by row; places_: its
+  /// inverse.
+  void order_rows() {
+    std::int64_t const m = std::ssize(columns_.target);
+    std::int64_t const n = std::ssize(columns_.items);
+    order_.resize(static_cast<std::size_t>(m * n));
+    places_.resize(order_.size());
+    std::int64_t next_negative = m;
+    for (std::int64_t b = 0; b < m; ++b) {
+      for (std::int64_t c = 0; c < n; ++c) {
+        bool const target = columns_.target[static_cast<std::size_t>(b)] == c;
+        std::int64_t const to = target ? b : next_negative++;
+        order_[static_cast<std::size_t>(to)] = static_cast<NodeId>(b * n + c);
+        places_[static_cast<std::size_t>(b * n + c)] = static_cast<NodeId>(to);
+      }
+    }
+    order_there_.set(ctx_, view_of(order_));
+    places_there_.set(ctx_, view_of(places_));
+  }
+
+  WithWorkspace<S> own_;
+  Context<S> ctx_;
   TwoTowerConfig const& config_;
   TowerNetwork const& network_;
-  nn::ParameterSet<float>& parameters_;
+  Trained<S> trained_;
   graph::InteractionLogView const& log_;
-  ItemInputs const& items_;
+  ItemInputsIn<S> const& items_;
+  MatrixView<float const, S> vectors_;  // with cold items: those of all items, then as new ones
+  Matrix<float, S> with_cold_;
   MatrixView<float const> user_features_;
   Examples examples_;
   std::vector<NodeTypeId> types_;
   PooledHistory pooled_;
-  optim::Adam<float> optimizer_;
+  ItemTowerInput<S> item_input_;
+  LossMeter<S> meter_;
   std::vector<std::int64_t> user_begin_;
   std::int64_t latest_ = 0;
 
@@ -322,12 +351,16 @@ class Trainer {
   Columns columns_;
   std::vector<HistoryRow> rows_;
   std::vector<float> weights_;
-  UserPass<> users_;
-  ItemPass<> targets_;
-  Matrix<float> item_x_;
-  Matrix<float> scores_;
-  Matrix<float> grad_users_;
-  Matrix<float> grad_items_;
+  std::vector<NodeId> vector_rows_;
+  std::vector<NodeId> order_, places_;
+  Uploaded<NodeId, S> target_, order_there_, places_there_;
+  Uploaded<float, S> log_q_, count_;
+  PooledBatch<S> batch_;
+  UserPass<S> users_;
+  ItemPass<S> targets_;
+  Matrix<float, S> scores_;
+  Matrix<float, S> grad_users_;
+  Matrix<float, S> grad_items_;
 };
 
 /// trend * temperature * (log recent share - log training share) of every item: moves the softmax
@@ -354,8 +387,10 @@ Buffer<float> trend_bias(graph::InteractionLogView const& log, TwoTowerConfig co
 
 }  // namespace
 
-TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView const& log,
-                              graph::ItemTypes const& types, ItemInputs const& items,
+template <AnyContext C>
+TrainingHistory TwoTower::fit(C const& ctx, graph::InteractionLogView const& log,
+                              graph::ItemTypes const& types,
+                              In<ItemInputsIn<space_of<C>>> const& items,
                               MatrixView<float const> user_features,
                               ProgressCallback const& progress) {
   validate(config_);
@@ -374,14 +409,18 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
   if (config_.cold_items > 0 || !items.cold_vectors.empty()) {
     expect_shape(here, "items.cold_vectors", items.cold_vectors, log.item_count,
                  items.vectors.cols);
+    if (log.item_count > std::numeric_limits<NodeId>::max() / 2) {
+      raise<ConfigError>(here, "cold_items", std::to_string(log.item_count) + " items",
+                         "fewer than 2^30");
+    }
   }
   if (!user_features.empty() && user_features.rows != log.user_count) {
     raise<ShapeError>(here, "user_features", std::to_string(user_features.rows) + " rows",
                       std::to_string(log.user_count) + " rows, one per user");
   }
-  expect_features(here, "items.features", items.features);
-  expect_features(here, "items.vectors", items.vectors);
-  expect_features(here, "items.cold_vectors", items.cold_vectors);
+  expect_features(here, "items.features", ctx, items.features);
+  expect_features(here, "items.vectors", ctx, items.vectors);
+  expect_features(here, "items.cold_vectors", ctx, items.cold_vectors);
   expect_features(here, "user_features", user_features);
   initialize({.types = std::ssize(types.names),
               .item_features = items.features.cols,
@@ -389,7 +428,8 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
               .user_features = user_features.cols},
              log.item_count);
   try {
-    Trainer trainer(ctx, config_, *network_, parameters_, log, types, items, user_features);
+    Trainer<space_of<C>> trainer(ctx, config_, *network_, parameters_, log, types, items,
+                                 user_features);
     if (trainer.examples().entries.empty()) {
       raise<ConfigError>(here, "log", "no strong interaction",
                          "at least one strong interaction to learn from",
@@ -406,5 +446,12 @@ TrainingHistory TwoTower::fit(HostContext const& ctx, graph::InteractionLogView 
     throw;
   }
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                            \
+  template TrainingHistory TwoTower::fit(                                  \
+      C const&, graph::InteractionLogView const&, graph::ItemTypes const&, \
+      ItemInputsIn<space_of<C>> const&, MatrixView<float const>, ProgressCallback const&)
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

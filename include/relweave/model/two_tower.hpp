@@ -6,7 +6,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/graph/co_interaction.hpp>
 #include <relweave/model/tower_network.hpp>
 #include <relweave/model/training.hpp>
@@ -60,33 +60,43 @@ struct Histories {
 /// What is known of items: features (n, f) text and metadata; vectors (n, v) pooled in histories
 /// and given to the item tower: HGNN vectors in 2T-HGNN, the text vectors in 2T alone;
 /// cold_vectors (n, v), for training with cold_items: what `vectors` would be without links.
-struct ItemInputs {
-  MatrixView<float const> features;
-  MatrixView<float const> vectors;
-  MatrixView<float const> cold_vectors = {};
+template <Space S>
+struct ItemInputsIn {
+  MatrixView<float const, S> features;
+  MatrixView<float const, S> vectors;
+  MatrixView<float const, S> cold_vectors = {};
 };
+using ItemInputs = ItemInputsIn<Space::host>;
 
 /// User tower and item tower into one vector space. The user tower reads a history and optional
 /// user features, never a user id, so it serves users it has not seen. De Nadai et al. 2024.
+/// Runs where its context says: items and vectors are in the memory of the context's space, all
+/// else is on the host, which draws batches and collects histories. On a device the host runs a few
+/// steps ahead.
 class RELWEAVE_API TwoTower {
  public:
   explicit TwoTower(TwoTowerConfig config = {}) : config_(std::move(config)) {}
 
   /// Trains on the strong interactions of `log` (sorted by user, then time).
   /// user_features (user_count, c) or empty. config.cold_items needs items.cold_vectors.
-  TrainingHistory fit(HostContext const& ctx, graph::InteractionLogView const& log,
-                      graph::ItemTypes const& types, ItemInputs const& items,
+  template <AnyContext C = HostContext>
+  TrainingHistory fit(C const& ctx, graph::InteractionLogView const& log,
+                      graph::ItemTypes const& types, In<ItemInputsIn<space_of<C>>> const& items,
                       MatrixView<float const> user_features, ProgressCallback const& progress = {});
 
   /// Unit item vectors, (n, layers.back()). item_types (n) and inputs may be of any items,
   /// those of the training or new ones.
-  void item_vectors(HostContext const& ctx, VectorView<NodeTypeId const> item_types,
-                    ItemInputs const& items, MatrixView<float> out) const;
+  template <AnyContext C = HostContext>
+  void item_vectors(C const& ctx, VectorView<NodeTypeId const> item_types,
+                    In<ItemInputsIn<space_of<C>>> const& items,
+                    In<MatrixView<float, space_of<C>>> out) const;
 
   /// Unit user vectors, (n_users, layers.back()), from histories over the training's items.
-  void user_vectors(HostContext const& ctx, Histories const& histories,
-                    graph::ItemTypes const& types, MatrixView<float const> vectors,
-                    MatrixView<float const> user_features, MatrixView<float> out) const;
+  template <AnyContext C = HostContext>
+  void user_vectors(C const& ctx, Histories const& histories, graph::ItemTypes const& types,
+                    In<MatrixView<float const, space_of<C>>> vectors,
+                    MatrixView<float const> user_features,
+                    In<MatrixView<float, space_of<C>>> out) const;
 
   /// What serving adds to the score of each training item: the recent-popularity prior.
   VectorView<float const> item_bias() const { return item_bias_.view(); }
