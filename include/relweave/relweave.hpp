@@ -58,6 +58,7 @@
 #include <relweave/optim/early_stopping.hpp>
 #include <relweave/optim/schedule.hpp>
 #include <relweave/optim/sgd.hpp>
+#include <relweave/retrieval/device_exact_index.hpp>
 #include <relweave/retrieval/exact_index.hpp>
 #include <relweave/sampling/links.hpp>
 #include <relweave/sampling/negative.hpp>

@@ -9,7 +9,9 @@
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
 #include "input_checks.hpp"
+#include "serving_copies.hpp"
 #include "sorted_log.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -51,7 +53,9 @@ io::Vocabulary first_ids(io::Vocabulary const& ids, std::int64_t count) {
 
 }  // namespace
 
-void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress) {
+template <AnyContext C>
+void Recommender::fit(C const& ctx, TrainingData data, ProgressCallback const& progress) {
+  expect_context("Recommender.fit", ctx);
   expect_data(data);
   // Built aside and moved in at the end: an error leaves the model as it was.
   Recommender next(config_);
@@ -65,10 +69,10 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
   next.towers_ = TwoTower(config_.towers);
 
   if (config_.use_hgnn) {
-    next.links_ = graph::co_interaction_links(ctx, next.log_->view(), next.types_, config_.graph,
-                                              &next.graph_report_);
-    next.hgnn_history_ =
-        next.hgnn_.fit(ctx, next.types_, next.links_, next.item_features_.view(), progress);
+    next.links_ = graph::co_interaction_links(host_of(ctx), next.log_->view(), next.types_,
+                                              config_.graph, &next.graph_report_);
+    Resident<float, space_of<C>> const features(ctx, next.item_features_.view());
+    next.hgnn_history_ = next.hgnn_.fit(ctx, next.types_, next.links_, features.view(), progress);
   }
   next.set_general_vectors(ctx);
   if (!next.hgnn_history_.interrupted) {
@@ -79,10 +83,12 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
   *this = std::move(next);
 }
 
-void Recommender::refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
+template <AnyContext C>
+void Recommender::refit_towers(C const& ctx, graph::InteractionLogView const& log,
                                io::Vocabulary users, MatrixView<float const> user_features,
                                ProgressCallback const& progress) {
   constexpr std::string_view here = "Recommender.refit_towers";
+  expect_context(here, ctx);
   expect_fitted(here);
   if (users.size() != log.user_count) {
     raise<ShapeError>(here, "users", std::to_string(users.size()) + " user ids",
@@ -98,50 +104,62 @@ void Recommender::refit_towers(HostContext const& ctx, graph::InteractionLogView
   build_index(ctx);
 }
 
-TrainingHistory Recommender::train_towers(HostContext const& ctx, TwoTower& towers,
+template <AnyContext C>
+TrainingHistory Recommender::train_towers(C const& ctx, TwoTower& towers,
                                           graph::InteractionLogView const& log,
                                           MatrixView<float const> user_features,
                                           ProgressCallback const& progress) const {
-  Matrix<float> without_links;
-  MatrixView<float const> cold = general_vectors_.view();  // a text vector has no links to lose
+  constexpr Space S = space_of<C>;
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  Resident<float, S> const features(ctx, item_features_.view());
+  Resident<float, S> const vectors(ctx, general_vectors_.view());
+  Matrix<float, S> without_links;
+  MatrixView<float const, S> cold = vectors.view();  // a text vector has no links to lose
   if (config_.use_hgnn && config_.towers.cold_items > 0) {
-    without_links = Matrix<float>(cold.rows, cold.cols);
-    hgnn_.embed(ctx, types_, {}, item_features_.view(), without_links.view());
+    without_links = Matrix<float, S>(cold.rows, cold.cols);
+    hgnn_.embed(ctx, types_, {}, features.view(), without_links.view());
     cold = without_links.view();
   }
-  return towers.fit(
-      ctx, log, types_,
-      {.features = item_features_.view(), .vectors = general_vectors_.view(), .cold_vectors = cold},
-      user_features, progress);
+  return towers.fit(ctx, log, types_,
+                    {.features = features.view(), .vectors = vectors.view(), .cold_vectors = cold},
+                    user_features, progress);
 }
 
-void Recommender::refit_graph(HostContext const& ctx, graph::InteractionLogView const& log) {
+template <AnyContext C>
+void Recommender::refit_graph(C const& ctx, graph::InteractionLogView const& log) {
   constexpr std::string_view here = "Recommender.refit_graph";
+  expect_context(here, ctx);
   expect_fitted(here);
   if (!config_.use_hgnn) {
     raise<ConfigError>(here, "use_hgnn", "false", "a model with an HGNN");
   }
   graph::CoInteractionReport report;
-  links_ = graph::co_interaction_links(ctx, log, types_, config_.graph, &report);
+  links_ = graph::co_interaction_links(host_of(ctx), log, types_, config_.graph, &report);
   graph_report_ = std::move(report);
   set_general_vectors(ctx);
   build_index(ctx);
 }
 
-void Recommender::set_general_vectors(HostContext const& ctx) {
+template <AnyContext C>
+void Recommender::set_general_vectors(C const& ctx) {
+  constexpr Space S = space_of<C>;
   if (config_.use_hgnn) {
-    general_vectors_ = Matrix<float>(types_.offsets.back(), hgnn_.out_features());
-    hgnn_.embed(ctx, types_, links_, item_features_.view(), general_vectors_.view());
+    [[maybe_unused]] auto const guard = make_current(ctx);
+    Resident<float, S> const features(ctx, item_features_.view());
+    Matrix<float, S> vectors(types_.offsets.back(), hgnn_.out_features());
+    hgnn_.embed(ctx, types_, links_, features.view(), vectors.view());
+    general_vectors_ = to_host<float, S>(ctx, vectors.view());
   } else {
     general_vectors_ = Matrix<float>::copy_of(item_features_.view());
   }
-  index_general(ctx);
+  index_general(host_of(ctx));
 }
 
 void Recommender::index_general(HostContext const& ctx) {
   Matrix<float> unit(general_vectors_.rows(), general_vectors_.cols());
   ops::row_normalize<float>(ctx, general_vectors_.view(), unit.view());
   general_index_.emplace(unit.view());
+  copies_ = std::make_shared<ServingCopies>();
 }
 
 std::vector<NodeTypeId> Recommender::catalogue_types() const {
@@ -153,13 +171,18 @@ std::vector<NodeTypeId> Recommender::catalogue_types() const {
   return result;
 }
 
-void Recommender::build_index(HostContext const& ctx) {
+template <AnyContext C>
+void Recommender::build_index(C const& ctx) {
+  constexpr Space S = space_of<C>;
+  [[maybe_unused]] auto const guard = make_current(ctx);
   auto const types = catalogue_types();
   VectorView<NodeTypeId const> const type_view{types.data(), std::ssize(types)};
-  tower_vectors_ = Matrix<float>(type_view.size, towers_.out_features());
-  towers_.item_vectors(ctx, type_view,
-                       {.features = item_features_.view(), .vectors = general_vectors_.view()},
-                       tower_vectors_.view());
+  Resident<float, S> const features(ctx, item_features_.view());
+  Resident<float, S> const vectors(ctx, general_vectors_.view());
+  Matrix<float, S> out(type_view.size, towers_.out_features());
+  towers_.item_vectors(ctx, type_view, {.features = features.view(), .vectors = vectors.view()},
+                       out.view());
+  tower_vectors_ = to_host<float, S>(ctx, out.view());
   // Items that were added are not of this training: forget them with their ids.
   if (!added_types_.empty()) {
     items_ = first_ids(items_, types_.offsets.back());
@@ -173,6 +196,7 @@ void Recommender::index_towers() {
   index_.emplace(tower_vectors_.view(),
                  VectorView<NodeTypeId const>(types.data(), std::ssize(types)),
                  towers_.item_bias());
+  copies_ = std::make_shared<ServingCopies>();
 }
 
 void Recommender::expect_fitted(std::string_view function) const {
@@ -185,6 +209,15 @@ void Recommender::expect_fitted(std::string_view function) const {
 Histories Recommender::histories() const {
   return log_ ? log_->histories() : Histories{};
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                       \
+  template void Recommender::fit(C const&, TrainingData, ProgressCallback const&);    \
+  template void Recommender::refit_towers(C const&, graph::InteractionLogView const&, \
+                                          io::Vocabulary, MatrixView<float const>,    \
+                                          ProgressCallback const&);                   \
+  template void Recommender::refit_graph(C const&, graph::InteractionLogView const&)
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 Recommender load_checkpoint(std::filesystem::path const& directory) {
   return Recommender::load(directory);

@@ -7,7 +7,9 @@
 #include <relweave/model/recommender.hpp>
 
 #include "input_checks.hpp"
+#include "serving_copies.hpp"
 #include "sorted_log.hpp"
+#include "uploaded.hpp"
 
 namespace relweave::model {
 
@@ -54,12 +56,114 @@ struct HistoryBatch {
   }
 };
 
+/// The result of a space in the caller's memory, once it is made.
+template <Space S>
+void read_back(Context<S> const& ctx, MatrixView<float const, S> from, MatrixView<float> to) {
+  copy(ctx, from, to);
+  if constexpr (S == Space::device) {
+    synchronize(ctx);
+  }
+}
+
+template <typename T>
+T const* pointer_to(std::optional<T> const& value) {
+  return value ? &*value : nullptr;
+}
+
+/// Users' vectors and searches where the context says, for results on the host.
+template <AnyContext C>
+class Server;
+
+template <>
+class Server<HostContext> {
+ public:
+  enum class Index { towers, general };
+
+  Server(HostContext const& ctx, ServingCopies&, Matrix<float> const& general_vectors,
+         retrieval::ExactIndex const* index, retrieval::ExactIndex const* general_index)
+      : ctx_(ctx), vectors_(general_vectors), index_(index), general_index_(general_index) {}
+
+  MatrixView<float const> user_vectors(TwoTower const& towers, Histories const& histories,
+                                       graph::ItemTypes const& types,
+                                       MatrixView<float const> user_features) {
+    users_.reset(histories.offsets.size - 1, towers.out_features());
+    towers.user_vectors(ctx_, histories, types, vectors_.view(), user_features, users_.view());
+    return users_.view();
+  }
+  void search(Index which, MatrixView<float const> queries, std::int64_t k,
+              retrieval::SearchOptions const& options, MatrixView<NodeId> indices,
+              MatrixView<float> scores) const {
+    auto const* const index = which == Index::towers ? index_ : general_index_;
+    index->search(ctx_, queries, k, options, indices, scores);
+  }
+  void scores(MatrixView<float const> queries, MatrixView<float> out) const {
+    index_->scores(ctx_, queries, out);
+  }
+
+ private:
+  HostContext const& ctx_;
+  Matrix<float> const& vectors_;
+  retrieval::ExactIndex const* index_;
+  retrieval::ExactIndex const* general_index_;
+  Matrix<float> users_;
+};
+
+template <>
+class Server<CudaContext> {
+ public:
+  enum class Index { towers, general };
+
+  Server(CudaContext const& ctx, ServingCopies& copies, Matrix<float> const& general_vectors,
+         retrieval::ExactIndex const* index, retrieval::ExactIndex const* general_index)
+      : own_(ctx), ctx_(own_.ctx()), guard_(ctx.device), copy_(copies.on(ctx.device, [&] {
+          return std::make_shared<ServingCopy const>(ctx_, general_vectors.view(), index,
+                                                     general_index);
+        })) {}
+
+  MatrixView<float const, Space::device> user_vectors(TwoTower const& towers,
+                                                      Histories const& histories,
+                                                      graph::ItemTypes const& types,
+                                                      MatrixView<float const> user_features) {
+    users_.reset(histories.offsets.size - 1, towers.out_features());
+    towers.user_vectors(ctx_, histories, types, copy_->general_vectors.view(), user_features,
+                        users_.view());
+    return users_.view();
+  }
+  void search(Index which, MatrixView<float const, Space::device> queries, std::int64_t k,
+              retrieval::SearchOptions const& options, MatrixView<NodeId> indices,
+              MatrixView<float> scores) {
+    auto const& index = which == Index::towers ? *copy_->index : *copy_->general_index;
+    indices_.reset(queries.rows, k);
+    scores_.reset(queries.rows, k);
+    index.search(ctx_, queries, k, options, indices_.view(), scores_.view());
+    copy(ctx_, indices_.view(), indices);
+    copy(ctx_, scores_.view(), scores);
+    synchronize(ctx_);
+  }
+  void scores(MatrixView<float const, Space::device> queries, MatrixView<float> out) {
+    scores_.reset(out.rows, out.cols);
+    copy_->index->scores(ctx_, queries, scores_.view());
+    copy(ctx_, scores_.view(), out);
+    synchronize(ctx_);
+  }
+
+ private:
+  WithWorkspace<Space::device> own_;
+  CudaContext ctx_;
+  DeviceGuard guard_;
+  std::shared_ptr<ServingCopy const> copy_;
+  Matrix<float, Space::device> users_, scores_;
+  Matrix<NodeId, Space::device> indices_;
+};
+
 }  // namespace
 
-void Recommender::recommend(HostContext const& ctx, Histories const& histories,
+template <AnyContext C>
+void Recommender::recommend(C const& ctx, Histories const& histories,
                             MatrixView<float const> user_features, RecommendOptions const& options,
                             MatrixView<NodeId> indices, MatrixView<float> scores) const {
   constexpr std::string_view here = "Recommender.recommend";
+  expect_context(here, ctx);
   expect_fitted(here);
   expect_histories(here, histories, index_->size());
   std::int64_t const n = histories.offsets.size - 1;
@@ -75,31 +179,30 @@ void Recommender::recommend(HostContext const& ctx, Histories const& histories,
     }
   }
 
-  Matrix<float> vectors;
+  Server<C> server(ctx, *copies_, general_vectors_, pointer_to(index_), pointer_to(general_index_));
   for (std::int64_t begin = 0; begin < n; begin += serving_users) {
     std::int64_t const count = std::min(serving_users, n - begin);
     HistoryBatch batch;
     for (std::int64_t u = begin; u < begin + count; ++u) {
       batch.add(histories, u);
     }
-    vectors.reset(count, towers_.out_features());
     HistoryBatch const pooled = batch.below(static_cast<NodeId>(types_.offsets.back()));
-    towers_.user_vectors(
-        ctx, pooled.view(), types_, general_vectors_.view(),
-        user_features.empty() ? user_features : user_features.row_slice(begin, count),
-        vectors.view());
+    auto const vectors = server.user_vectors(
+        towers_, pooled.view(), types_,
+        user_features.empty() ? user_features : user_features.row_slice(begin, count));
     retrieval::SearchOptions search{.allowed_types = options.types,
                                     .allowed_items = options.allowed};
     if (options.exclude_seen) {
       search.excluded_offsets = batch.view().offsets;
       search.excluded_items = batch.view().items;
     }
-    index_->search(ctx, vectors.view(), options.k, search, indices.row_slice(begin, count),
-                   scores.row_slice(begin, count));
+    server.search(Server<C>::Index::towers, vectors, options.k, search,
+                  indices.row_slice(begin, count), scores.row_slice(begin, count));
   }
 }
 
-void Recommender::recommend_users(HostContext const& ctx, VectorView<NodeId const> users,
+template <AnyContext C>
+void Recommender::recommend_users(C const& ctx, VectorView<NodeId const> users,
                                   RecommendOptions const& options, MatrixView<NodeId> indices,
                                   MatrixView<float> scores) const {
   constexpr std::string_view here = "Recommender.recommend_users";
@@ -123,8 +226,8 @@ void Recommender::recommend_users(HostContext const& ctx, VectorView<NodeId cons
   }
 }
 
-std::vector<ScoredItem> Recommender::recommend(HostContext const& ctx,
-                                               std::span<NodeId const> history,
+template <AnyContext C>
+std::vector<ScoredItem> Recommender::recommend(C const& ctx, std::span<NodeId const> history,
                                                std::int64_t k) const {
   if (k < 1) {
     raise<ConfigError>("Recommender.recommend", "k", std::to_string(k), "at least 1");
@@ -142,9 +245,11 @@ std::vector<ScoredItem> Recommender::recommend(HostContext const& ctx,
   return result;
 }
 
-void Recommender::score_users(HostContext const& ctx, VectorView<NodeId const> users,
+template <AnyContext C>
+void Recommender::score_users(C const& ctx, VectorView<NodeId const> users,
                               MatrixView<float> out) const {
   constexpr std::string_view here = "Recommender.score_users";
+  expect_context(here, ctx);
   expect_fitted(here);
   expect_indices(here, "users", users, log_->user_count());
   expect_shape(here, "out", out, users.size, index_->size());
@@ -157,16 +262,15 @@ void Recommender::score_users(HostContext const& ctx, VectorView<NodeId const> u
                   features.view().row_data(k));
     }
   }
-  Matrix<float> vectors(users.size, towers_.out_features());
-  towers_.user_vectors(ctx, batch.view(), types_, general_vectors_.view(), features.view(),
-                       vectors.view());
-  index_->scores(ctx, vectors.view(), out);
+  Server<C> server(ctx, *copies_, general_vectors_, pointer_to(index_), pointer_to(general_index_));
+  server.scores(server.user_vectors(towers_, batch.view(), types_, features.view()), out);
 }
 
-void Recommender::similar_items(HostContext const& ctx, VectorView<NodeId const> items,
-                                std::int64_t k, MatrixView<NodeId> indices,
-                                MatrixView<float> scores) const {
+template <AnyContext C>
+void Recommender::similar_items(C const& ctx, VectorView<NodeId const> items, std::int64_t k,
+                                MatrixView<NodeId> indices, MatrixView<float> scores) const {
   constexpr std::string_view here = "Recommender.similar_items";
+  expect_context(here, ctx);
   if (!general_index_) {
     raise<ConfigError>(here, "model", "a model without item vectors", "a fitted model",
                        "Call fit first, or load a checkpoint.");
@@ -178,32 +282,45 @@ void Recommender::similar_items(HostContext const& ctx, VectorView<NodeId const>
     general_index_->copy_vectors(items[i], queries.view().row_slice(i, 1));
     offsets.push_back(i + 1);
   }
-  general_index_->search(
-      ctx, queries.view(), k,
+  Server<C> server(ctx, *copies_, general_vectors_, pointer_to(index_), pointer_to(general_index_));
+  Resident<float, space_of<C>> const there(ctx, queries.view());
+  server.search(
+      Server<C>::Index::general, there.view(), k,
       {.excluded_offsets = {offsets.data(), std::ssize(offsets)}, .excluded_items = items}, indices,
       scores);
 }
 
-void Recommender::embed_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+template <AnyContext C>
+void Recommender::embed_items(C const& ctx, VectorView<NodeTypeId const> new_types,
                               MatrixView<float const> new_features, NewItemLinks const& links,
                               MatrixView<float> general, MatrixView<float> tower) const {
   constexpr std::string_view here = "Recommender.embed_items";
+  expect_context(here, ctx);
   expect_fitted(here);
   expect_shape(here, "new_features", new_features, new_types.size, item_features_.cols());
   expect_features(here, "new_features", new_features);
   expect_shape(here, "general", general, new_types.size, general_vectors_.cols());
+  expect_shape(here, "tower", tower, new_types.size, towers_.out_features());
+  constexpr Space S = space_of<C>;
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  Resident<float, S> const features(ctx, new_features);
+  Matrix<float, S> vectors(general.rows, general.cols);
   if (config_.use_hgnn) {
-    hgnn_.embed_new(ctx, types_, links_, item_features_.view(), new_types, new_features, links,
-                    general);
+    Resident<float, S> const catalogue(ctx, item_features_.view());
+    hgnn_.embed_new(ctx, types_, links_, catalogue.view(), new_types, features.view(), links,
+                    vectors.view());
   } else {
-    for (std::int64_t i = 0; i < general.rows; ++i) {
-      std::copy_n(new_features.row_data(i), general.cols, general.row_data(i));
-    }
+    copy(ctx, features.view(), vectors.view());
   }
-  towers_.item_vectors(ctx, new_types, {.features = new_features, .vectors = general}, tower);
+  Matrix<float, S> out(tower.rows, tower.cols);
+  towers_.item_vectors(ctx, new_types, {.features = features.view(), .vectors = vectors.view()},
+                       out.view());
+  read_back<S>(ctx, vectors.view(), general);
+  read_back<S>(ctx, out.view(), tower);
 }
 
-void Recommender::add_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+template <AnyContext C>
+void Recommender::add_items(C const& ctx, VectorView<NodeTypeId const> new_types,
                             MatrixView<float const> new_features, NewItemLinks const& links,
                             io::Vocabulary const& ids) {
   constexpr std::string_view here = "Recommender.add_items";
@@ -219,6 +336,29 @@ void Recommender::add_items(HostContext const& ctx, VectorView<NodeTypeId const>
   std::vector<float> const bias(static_cast<std::size_t>(new_types.size), towers_.unseen_bias());
   index_->add(tower.view(), new_types, {bias.data(), std::ssize(bias)});
   added_types_.insert(added_types_.end(), new_types.begin(), new_types.end());
+  copies_ = std::make_shared<ServingCopies>();
 }
+
+#define RELWEAVE_INSTANTIATE(C)                                                                 \
+  template void Recommender::recommend(C const&, Histories const&, MatrixView<float const>,     \
+                                       RecommendOptions const&, MatrixView<NodeId>,             \
+                                       MatrixView<float>) const;                                \
+  template void Recommender::recommend_users(C const&, VectorView<NodeId const>,                \
+                                             RecommendOptions const&, MatrixView<NodeId>,       \
+                                             MatrixView<float>) const;                          \
+  template std::vector<ScoredItem> Recommender::recommend(C const&, std::span<NodeId const>,    \
+                                                          std::int64_t) const;                  \
+  template void Recommender::score_users(C const&, VectorView<NodeId const>, MatrixView<float>) \
+      const;                                                                                    \
+  template void Recommender::similar_items(C const&, VectorView<NodeId const>, std::int64_t,    \
+                                           MatrixView<NodeId>, MatrixView<float>) const;        \
+  template void Recommender::embed_items(C const&, VectorView<NodeTypeId const>,                \
+                                         MatrixView<float const>, NewItemLinks const&,          \
+                                         MatrixView<float>, MatrixView<float>) const;           \
+  template void Recommender::add_items(C const&, VectorView<NodeTypeId const>,                  \
+                                       MatrixView<float const>, NewItemLinks const&,            \
+                                       io::Vocabulary const&)
+RELWEAVE_INSTANTIATE(HostContext);
+RELWEAVE_INSTANTIATE(CudaContext);
 
 }  // namespace relweave::model

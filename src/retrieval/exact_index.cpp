@@ -162,33 +162,38 @@ std::vector<float> ExactIndex::filtered_bias(SearchOptions const& options) const
   return bias;
 }
 
+void ExactIndex::check_search(std::string_view function, std::int64_t queries, std::int64_t k,
+                              SearchOptions const& options) const {
+  if (k < 1) {
+    raise<ConfigError>(function, "k", std::to_string(k), "at least 1");
+  }
+  if (!options.excluded_offsets.empty()) {
+    auto const& offsets = options.excluded_offsets;
+    expect_size(function, "excluded_offsets", offsets, queries + 1);
+    if (offsets[0] != 0 || offsets[queries] != options.excluded_items.size ||
+        !std::is_sorted(offsets.begin(), offsets.end())) {
+      raise<ShapeError>(function, "excluded_offsets",
+                        std::to_string(offsets[0]) + " to " + std::to_string(offsets[queries]),
+                        "ascending offsets from 0 to the " +
+                            std::to_string(options.excluded_items.size) + " excluded items");
+    }
+    expect_indices(function, "excluded_items", options.excluded_items, size_);
+  }
+  expect_indices(
+      function, "allowed_items",
+      VectorView<NodeId const>(options.allowed_items.data(), std::ssize(options.allowed_items)),
+      size_);
+}
+
 void ExactIndex::search(HostContext const& ctx, MatrixView<float const> queries, std::int64_t k,
                         SearchOptions const& options, MatrixView<NodeId> indices,
                         MatrixView<float> scores) const {
   constexpr std::string_view here = "ExactIndex.search";
-  if (k < 1) {
-    raise<ConfigError>(here, "k", std::to_string(k), "at least 1");
-  }
+  check_search(here, queries.rows, k, options);
   check_queries(here, queries);
   expect_shape(here, "indices", indices, queries.rows, k);
   expect_shape(here, "scores", scores, queries.rows, k);
   bool const excludes = !options.excluded_offsets.empty();
-  if (excludes) {
-    auto const& offsets = options.excluded_offsets;
-    expect_size(here, "excluded_offsets", offsets, queries.rows + 1);
-    if (offsets[0] != 0 || offsets[queries.rows] != options.excluded_items.size ||
-        !std::is_sorted(offsets.begin(), offsets.end())) {
-      raise<ShapeError>(here, "excluded_offsets",
-                        std::to_string(offsets[0]) + " to " + std::to_string(offsets[queries.rows]),
-                        "ascending offsets from 0 to the " +
-                            std::to_string(options.excluded_items.size) + " excluded items");
-    }
-    expect_indices(here, "excluded_items", options.excluded_items, size_);
-  }
-  expect_indices(
-      here, "allowed_items",
-      VectorView<NodeId const>(options.allowed_items.data(), std::ssize(options.allowed_items)),
-      size_);
 
   // What every query may see, as a bias: -infinity takes an item out.
   std::vector<float> filtered;

@@ -176,6 +176,12 @@ RELWEAVE_API CudaDeviceInfo cuda_device_info(int device);
 /// there is no such device or the stream is null.
 RELWEAVE_API void expect_cuda(std::string_view function, CudaContext const& ctx);
 
+/// The same where a function runs on either; the host always can.
+inline void expect_context(std::string_view function, CudaContext const& ctx) {
+  expect_cuda(function, ctx);
+}
+inline void expect_context(std::string_view, HostContext const&) {}
+
 /// Makes a device current until it is destroyed.
 class RELWEAVE_API DeviceGuard {
  public:

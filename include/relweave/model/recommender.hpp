@@ -11,7 +11,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/graph/co_interaction.hpp>
 #include <relweave/io/vocabulary.hpp>
 #include <relweave/model/hgnn.hpp>
@@ -21,6 +21,7 @@
 namespace relweave::model {
 
 class SortedLog;
+class ServingCopies;
 
 struct RecommenderConfig {
   graph::CoInteractionConfig graph;
@@ -55,47 +56,58 @@ struct ScoredItem {
 };
 
 /// The whole pipeline: log -> co-interaction graph -> HGNN -> two towers -> exact index.
+/// Every call runs where its context says; data comes from the host and goes there. With a
+/// CudaContext the host builds the graph and samples, all else is on the device, which keeps a copy
+/// of what serving reads; lists are at most ops::top_k_device_limit long there.
 class RELWEAVE_API Recommender {
  public:
   explicit Recommender(RecommenderConfig config = {}) : config_(std::move(config)) {}
 
-  void fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress = {});
+  template <AnyContext C = HostContext>
+  void fit(C const& ctx, TrainingData data, ProgressCallback const& progress = {});
 
   /// New log over the same catalogue: trains the towers again on the HGNN's present vectors.
   /// Both refits forget items that were added after training.
-  void refit_towers(HostContext const& ctx, graph::InteractionLogView const& log,
-                    io::Vocabulary users, MatrixView<float const> user_features,
-                    ProgressCallback const& progress = {});
+  template <AnyContext C = HostContext>
+  void refit_towers(C const& ctx, graph::InteractionLogView const& log, io::Vocabulary users,
+                    MatrixView<float const> user_features, ProgressCallback const& progress = {});
   /// Builds the graph again from a new log and computes vectors with the trained HGNN, without
   /// training; the towers keep their parameters and see the new vectors.
-  void refit_graph(HostContext const& ctx, graph::InteractionLogView const& log);
+  template <AnyContext C = HostContext>
+  void refit_graph(C const& ctx, graph::InteractionLogView const& log);
 
   /// The k best items per history. indices and scores (n, k); missing places are -1, -infinity.
   /// user_features (n, c), or empty: all zero.
-  void recommend(HostContext const& ctx, Histories const& histories,
-                 MatrixView<float const> user_features, RecommendOptions const& options,
-                 MatrixView<NodeId> indices, MatrixView<float> scores) const;
+  template <AnyContext C = HostContext>
+  void recommend(C const& ctx, Histories const& histories, MatrixView<float const> user_features,
+                 RecommendOptions const& options, MatrixView<NodeId> indices,
+                 MatrixView<float> scores) const;
   /// The same for users of the training log.
-  void recommend_users(HostContext const& ctx, VectorView<NodeId const> users,
+  template <AnyContext C = HostContext>
+  void recommend_users(C const& ctx, VectorView<NodeId const> users,
                        RecommendOptions const& options, MatrixView<NodeId> indices,
                        MatrixView<float> scores) const;
   /// One fresh history, for serving; safe to call from many threads.
-  std::vector<ScoredItem> recommend(HostContext const& ctx, std::span<NodeId const> history,
+  template <AnyContext C = HostContext>
+  std::vector<ScoredItem> recommend(C const& ctx, std::span<NodeId const> history,
                                     std::int64_t k) const;
   /// Scores of every item for users of the training log, (n, item_count), nothing excluded.
-  void score_users(HostContext const& ctx, VectorView<NodeId const> users,
-                   MatrixView<float> out) const;
+  template <AnyContext C = HostContext>
+  void score_users(C const& ctx, VectorView<NodeId const> users, MatrixView<float> out) const;
 
   /// The k items nearest to each item by the cosine of their general (HGNN) vectors.
-  void similar_items(HostContext const& ctx, VectorView<NodeId const> items, std::int64_t k,
+  template <AnyContext C = HostContext>
+  void similar_items(C const& ctx, VectorView<NodeId const> items, std::int64_t k,
                      MatrixView<NodeId> indices, MatrixView<float> scores) const;
 
   /// General vectors (m, hgnn) and tower vectors (m, towers) of items outside the catalogue.
-  void embed_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+  template <AnyContext C = HostContext>
+  void embed_items(C const& ctx, VectorView<NodeTypeId const> new_types,
                    MatrixView<float const> new_features, NewItemLinks const& links,
                    MatrixView<float> general, MatrixView<float> tower) const;
   /// Makes new items retrievable; their dense ids follow those of the catalogue.
-  void add_items(HostContext const& ctx, VectorView<NodeTypeId const> new_types,
+  template <AnyContext C = HostContext>
+  void add_items(C const& ctx, VectorView<NodeTypeId const> new_types,
                  MatrixView<float const> new_features, NewItemLinks const& links,
                  io::Vocabulary const& ids);
 
@@ -128,13 +140,15 @@ class RELWEAVE_API Recommender {
  private:
   static Recommender read(std::filesystem::path const& directory);
   void expect_fitted(std::string_view function) const;
-  TrainingHistory train_towers(HostContext const& ctx, TwoTower& towers,
-                               graph::InteractionLogView const& log,
+  template <AnyContext C>
+  TrainingHistory train_towers(C const& ctx, TwoTower& towers, graph::InteractionLogView const& log,
                                MatrixView<float const> user_features,
                                ProgressCallback const& progress) const;
-  void set_general_vectors(HostContext const& ctx);
+  template <AnyContext C>
+  void set_general_vectors(C const& ctx);
   void index_general(HostContext const& ctx);
-  void build_index(HostContext const& ctx);
+  template <AnyContext C>
+  void build_index(C const& ctx);
   void index_towers();
   std::vector<NodeTypeId> catalogue_types() const;
 
@@ -157,6 +171,7 @@ class RELWEAVE_API Recommender {
   std::vector<NodeTypeId> added_types_;         // of the items added after training
   std::optional<retrieval::ExactIndex> index_;  // tower vectors of all items, added ones too
   std::optional<retrieval::ExactIndex> general_index_;  // unit general vectors of the catalogue
+  std::shared_ptr<ServingCopies> copies_;               // on devices, of what is above
 };
 
 /// Reads a model directory written in C++ or in Python.

@@ -52,6 +52,9 @@ class RELWEAVE_API ExactIndex {
   void copy_vectors(std::int64_t first, MatrixView<float> out) const;
 
  private:
+  friend class DeviceExactIndex;
+
+  ExactIndex() = default;
   /// Items whose vectors lie together, as one (dimension, panel_items) matrix, so that a product
   /// reads them in the order of memory: a whole number of registers of any instruction set.
   static constexpr std::int64_t panel_items = 96;
@@ -63,6 +66,9 @@ class RELWEAVE_API ExactIndex {
   void score_panels(HostContext const& ctx, MatrixView<float const> queries, std::int64_t first,
                     std::span<float const> bias, MatrixView<float> out) const;
   void check_queries(std::string_view function, MatrixView<float const> queries) const;
+  /// Throws unless k and the options fit the index and `queries` queries.
+  void check_search(std::string_view function, std::int64_t queries, std::int64_t k,
+                    SearchOptions const& options) const;
 
   std::int64_t size_ = 0;
   std::int64_t dimension_ = 0;
