@@ -3,12 +3,18 @@
 #include <catch2/catch.hpp>
 
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 #include <relweave/core/error.hpp>
+#include <relweave/model/hgnn.hpp>
+#include <relweave/model/two_tower.hpp>
 
 #include <emulation/control.hpp>
 #include <support/device_layer.hpp>
 #include <support/gradient_check.hpp>
+#include <support/tiny_log.hpp>
+#include <support/tiny_recommender.hpp>
 
 using namespace relweave;
 using namespace relweave::test;
@@ -100,4 +106,58 @@ TEST_CASE("the second device works while the first is current", "[emulation]") {
   CHECK(cudaGetDevice(&current) == cudaSuccess);
   CHECK(current == 0);
   CHECK(same_bits(values, back));
+}
+
+TEST_CASE("a workspace that grows on demand comes to rest", "[emulation]") {
+  emulation::Session const session;
+  OwnedStream const stream;
+  DeviceWorkspace workspace(Growth::on_demand);
+  auto const use = [&] {
+    DeviceWorkspace::Scope outer(&workspace, "test");
+    auto* const first = outer.vector<float>(3 << 20).data;
+    DeviceWorkspace::Scope inner(&workspace, "test");
+    auto* const second = inner.vector<float>(3 << 20).data;
+    CHECK(first != second);
+    return std::pair(first, second);
+  };
+  auto const before = use();
+  auto const counted = emulation::counters();
+
+  auto const after = use();
+
+  CHECK(after == before);
+  CHECK(emulation::counters().device_allocations == counted.device_allocations);
+  CHECK(workspace.capacity() >= std::int64_t{6} << 22);
+}
+
+TEST_CASE("training comes to rest: later epochs allocate nothing on the device", "[emulation]") {
+  emulation::Session const session;
+  TinyLog const log(60, item_count, 8);
+  auto const links =
+      graph::co_interaction_links(HostContext{}, log.view(), log.types, {.top_neighbors = 3});
+  OwnedStream const stream;
+  CudaContext const ctx{.stream = stream.get()};
+  Matrix<float, Space::device> features(item_count, log.features.cols());
+  copy(ctx, log.features.view(), features.view());
+  std::vector<std::int64_t> allocations, synchronizations;
+  model::ProgressCallback const count = [&](model::Progress const&) {
+    allocations.push_back(emulation::counters().device_allocations);
+    synchronizations.push_back(emulation::counters().synchronizations);
+    return true;
+  };
+
+  SECTION("two towers") {
+    model::TwoTower towers({.layers = {16, 8}, .epochs = 6, .batch = 64});
+    towers.fit(ctx, log.view(), log.types,
+               {.features = features.view(), .vectors = features.view()}, {}, count);
+  }
+  SECTION("HGNN without validation") {
+    model::Hgnn hgnn(
+        {.layers = {8, 8}, .fanout = 3, .epochs = 8, .batch = 64, .validation_fraction = 0});
+    hgnn.fit(ctx, log.types, links, features.view(), count);
+  }
+
+  REQUIRE(allocations.size() > 20);
+  CHECK(allocations[allocations.size() - 5] == allocations.back());
+  CHECK(emulation::counters().default_stream_uses == 0);
 }
