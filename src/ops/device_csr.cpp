@@ -12,6 +12,7 @@
 #include <relweave/core/error.hpp>
 
 #include "csr_scan.hpp"
+#include "device_sums.hpp"
 
 namespace relweave::ops {
 
@@ -113,12 +114,41 @@ struct HostTranspose {
   }
 };
 
+/// Every `step`-th offset, from 0.
+std::vector<std::int32_t> narrow_offsets(VectorView<EdgeOffset const> offsets, std::int64_t step) {
+  std::vector<std::int32_t> narrow(static_cast<std::size_t>((offsets.size - 1) / step + 1));
+  for (std::size_t i = 0; i < narrow.size(); ++i) {
+    narrow[i] =
+        static_cast<std::int32_t>(offsets[static_cast<std::int64_t>(i) * step] - offsets[0]);
+  }
+  return narrow;
+}
+
 template <typename T>
 VectorView<T const, Space::device> to_device(CudaContext const& ctx, VectorView<T const> from,
                                              Buffer<T, Space::device>& to) {
   to.reset(from.size);
   copy(ctx, from, to.view());
   return to.view();
+}
+
+/// The csr's part of `sums`; `cols` are all of its columns on the device.
+void upload_rows(CudaContext const& ctx, RelationCsrView<> const& csr, CsrScan const& scan,
+                 VectorView<NodeId const, Space::device> cols, detail::DeviceSums& sums) {
+  sums.first_edge = scan.first_edge;
+  sums.edges = scan.last_edge - scan.first_edge;
+  sums.in_float.forget();
+  sums.in_bfloat16.forget();
+  if (sums.edges == 0) {
+    return;
+  }
+  // A csr that is a slice of another gets columns of its own, which begin at a round address.
+  bool const whole = scan.first_edge == 0;
+  auto const used = csr.cols.slice(scan.first_edge, sums.edges);
+  auto const offsets = narrow_offsets(csr.row_offsets, csr.relations);
+  sums.rows.assign({.row_offsets = to_device(ctx, view_of(offsets), sums.row_offsets),
+                    .cols = whole ? cols.slice(0, sums.edges) : to_device(ctx, used, sums.cols),
+                    .n_cols = csr.message_rows});
 }
 
 void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions const& options) {
@@ -137,6 +167,16 @@ void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions c
                        "hub_degree " + std::to_string(options.hub_degree) + ", hub_chunk " +
                            std::to_string(options.hub_chunk),
                        "both at least 1");
+  }
+  if (options.sum_backend == SumBackend::cusparse) {
+    if (!cusparse_compiled()) {
+      raise<ConfigError>(here, "options.sum_backend", "SumBackend::cusparse, without cuSPARSE",
+                         "SumBackend::fused",
+                         "Or install the toolkit's cuSPARSE or pip's nvidia-cusparse, and build "
+                         "relweave again.");
+    }
+    limit("csr.cols", scan.last_edge - scan.first_edge,
+          "fewer than 2^31 edges with SumBackend::cusparse: take SumBackend::fused");
   }
 }
 
@@ -162,6 +202,14 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
            .n_dst = csr.n_dst,
            .relations = csr.relations,
            .message_rows = csr.message_rows};
+  if (options.sum_backend == SumBackend::fused) {
+    sums_.reset();
+  } else {
+    if (sums_ == nullptr) {
+      sums_.reset(new detail::DeviceSums);
+    }
+    upload_rows(ctx, csr, scan, view_.cols, *sums_);
+  }
   transpose_ = {};
   messages_work_ = {};
   if (options.transpose) {
@@ -173,10 +221,20 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
                   .relations = to_device(ctx, view_of(transpose.relations), relations_),
                   .slots = to_device(ctx, view_of(transpose.slots), slots_),
                   .positions = to_device(ctx, view_of(transpose.positions), positions_)};
+    if (sums_ != nullptr && sums_->edges > 0) {
+      auto const offsets = narrow_offsets(view_of(transpose.col_offsets), 1);
+      sums_->messages.assign({.row_offsets = to_device(ctx, view_of(offsets), sums_->col_offsets),
+                              .cols = transpose_.dst,
+                              .n_cols = csr.n_dst});
+    }
   }
   options_ = options;
   largest_degree_ = scan.largest_degree;
   fingerprint_ = csr_fingerprint({}, csr);
+}
+
+void DeviceCsr::DeleteSums::operator()(detail::DeviceSums* sums) const {
+  delete sums;
 }
 
 }  // namespace relweave::ops
