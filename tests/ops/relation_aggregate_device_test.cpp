@@ -231,16 +231,3 @@ TEST_CASE("relation_aggregate on a device refuses what does not fit",
   CHECK_THROWS_AS(backward(c.params, other_csr), Error);
   synchronize(ctx);
 }
-
-TEST_CASE("DeviceCsr refuses a csr that is not valid and options out of range",
-          "[ops][relation_aggregate][gpu]") {
-  Device device;
-  OwnedCsr csr{.n_dst = 1, .relations = 1, .message_rows = 2};
-  csr.add_row({0, 1});
-  OwnedCsr outside = csr;
-  outside.cols[1] = 2;
-
-  CHECK_THROWS_AS(DeviceCsr(device.context(), outside.view()), IndexError);
-  CHECK_THROWS_WITH(DeviceCsr(device.context(), csr.view(), {.hub_chunk = 0}),
-                    Catch::Contains("both at least 1"));
-}

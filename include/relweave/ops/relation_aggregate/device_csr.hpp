@@ -5,6 +5,7 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
+#include <relweave/core/context.hpp>
 #include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/graph/csr.hpp>
@@ -75,17 +76,18 @@ class RELWEAVE_API DeviceCsr {
  public:
   DeviceCsr() = default;
   DeviceCsr(CudaContext const& ctx, RelationCsrView<> const& csr,
-            DeviceCsrOptions const& options = {}) {
-    upload(ctx, csr, options);
+            DeviceCsrOptions const& options = {}, HostContext const& host = {}) {
+    upload(ctx, csr, options, host);
   }
 
   /// Replaces the contents, on the context's stream; allocates only to grow, so that a loop over
   /// sampled blocks comes to rest. `csr` may change when this returns, or once the stream is done
-  /// where its memory is pinned.
+  /// where its memory is pinned. `host` says how many threads sort the edges; the result is the
+  /// same for any number.
   /// Throws ShapeError or IndexError when the csr is not valid, ConfigError for options out of
   /// range or not in this build, CudaError when the device has no room.
   void upload(CudaContext const& ctx, RelationCsrView<> const& csr,
-              DeviceCsrOptions const& options = {});
+              DeviceCsrOptions const& options = {}, HostContext const& host = {});
 
   RelationCsrView<Space::device> const& view() const { return view_; }
   DeviceTranspose const& transpose() const { return transpose_; }
