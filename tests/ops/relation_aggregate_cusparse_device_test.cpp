@@ -92,6 +92,20 @@ TEST_CASE("sums by cuSPARSE handle many relations and more rows than a grid",
                                  by_cusparse);
 }
 
+TEST_CASE("sums by cuSPARSE take more rows and messages than a grid's second dimension holds",
+          "[ops][relation_aggregate][cusparse][gpu]") {
+  Device device;
+  std::int64_t const n = 65'536 * 16 + 1;
+  AggregateCase<float> const c({.n_dst = n, .relations = 1, .sources = n, .largest_degree = 2}, 2,
+                               {.reduce = Reduce::sum, .activation = Activation::identity});
+
+  auto const got = run_on_device<float>(device, c, by_cusparse);
+
+  auto const expected = c.run({});
+  CHECK(largest_difference(got.out, expected.out) <= tolerance<float>(10));
+  CHECK(largest_difference(got.grad_messages, expected.grad_messages) <= tolerance<float>(20));
+}
+
 TEST_CASE("sums by cuSPARSE: a term of its own, none, or out itself",
           "[ops][relation_aggregate][cusparse][gpu]") {
   Device device;
@@ -281,7 +295,7 @@ TEST_CASE("another graph in a DeviceCsr is another product, and a fused one none
   for (std::uint64_t seed = 1; seed < 5; ++seed) {
     auto const n = static_cast<std::int64_t>(seed);
     AggregateCase<float> const c({.n_dst = 40 * n, .sources = 90 / n, .seed = seed}, 32,
-                                 {.reduce = reduce});
+                                 {.reduce = reduce, .activation = Activation::identity});
     csr.upload(ctx, c.csr.view(), seed == 3 ? DeviceCsrOptions{} : by_cusparse);
     Uploaded<float> x(device, c);
     x.run(ctx, csr);
