@@ -35,7 +35,8 @@ struct DeviceSparseProduct {
   bool accumulate;
 };
 
-/// The widest b: cuSPARSE up to 12.6 returns zeros for more than 65,535 times 16 columns.
+/// The widest b: beyond 65,535 times 16 columns, cuSPARSE before CUDA 13.2 may return zeros
+/// (github.com/cupy/cupy/pull/9862).
 inline constexpr std::int64_t sparse_product_columns = 65'535 * 16;
 
 /// A sparse matrix on the device with the plans of its products. A plan has scratch of its own, so
