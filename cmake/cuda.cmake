@@ -1,9 +1,16 @@
 # CUDA is optional: RELWEAVE_CUDA=AUTO takes it when its parts are there, ON insists, OFF builds the functions that throw
-# NotCompiledError. The parts are nvcc and cuBLAS, of a toolkit or of pip's packages. Sets RELWEAVE_HAS_CUDA.
+# NotCompiledError. The parts are nvcc and cuBLAS, of a toolkit or of pip's packages; cuSPARSE is taken where it lies
+# there, too. Sets RELWEAVE_HAS_CUDA and RELWEAVE_HAS_CUSPARSE.
 
 set(RELWEAVE_CUDA AUTO CACHE STRING "Build CUDA kernels: AUTO, ON or OFF")
 set_property(CACHE RELWEAVE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(RELWEAVE_CUDA_ARCHS "80-real;90" CACHE STRING "CUDA architectures, as in CUDA_ARCHITECTURES; the last also as PTX")
+
+# Where CUDA's libraries and their headers lie: a toolkit, or pip's packages below an entry of CMAKE_PREFIX_PATH.
+set(relweave_cuda_roots "$ENV{CUDA_PATH}" /usr/local/cuda)
+foreach(prefix IN LISTS relweave_prefixes)
+  list(APPEND relweave_cuda_roots ${prefix}/nvidia/cu13)
+endforeach()
 
 # Appends to relweave_cuda_missing what is not there; sets CMAKE_CUDA_COMPILER, RELWEAVE_CUBLAS_INCLUDE and
 # RELWEAVE_CUBLASLT.
@@ -14,18 +21,28 @@ macro(relweave_find_cuda)
   if(NOT CMAKE_CUDA_COMPILER)
     list(APPEND relweave_cuda_missing "nvcc (install the CUDA toolkit, put its bin folder in PATH or set CMAKE_CUDA_COMPILER)")
   endif()
-  set(hints "$ENV{CUDA_PATH}" /usr/local/cuda)
-  foreach(prefix IN LISTS relweave_prefixes)
-    list(APPEND hints ${prefix}/nvidia/cu13)
-  endforeach()
-  find_path(RELWEAVE_CUBLAS_INCLUDE cublasLt.h HINTS ${hints} PATH_SUFFIXES include)
-  find_library(RELWEAVE_CUBLASLT NAMES cublasLt libcublasLt.so.13 libcublasLt.so.12 HINTS ${hints} PATH_SUFFIXES lib64 lib)
+  find_path(RELWEAVE_CUBLAS_INCLUDE cublasLt.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
+  find_library(RELWEAVE_CUBLASLT NAMES cublasLt libcublasLt.so.13 libcublasLt.so.12 HINTS ${relweave_cuda_roots}
+    PATH_SUFFIXES lib64 lib)
   if(NOT RELWEAVE_CUBLAS_INCLUDE OR NOT RELWEAVE_CUBLASLT)
     list(APPEND relweave_cuda_missing "cuBLAS (pip install nvidia-cublas of nvcc's version, and add that environment's site-packages to CMAKE_PREFIX_PATH)")
   endif()
 endmacro()
 
+# Sets RELWEAVE_CUSPARSE_INCLUDE and RELWEAVE_CUSPARSE, and to what was found RELWEAVE_HAS_CUSPARSE. pip's library needs
+# nvJitLink, which lies beside it or in the toolkit.
+macro(relweave_find_cusparse)
+  find_path(RELWEAVE_CUSPARSE_INCLUDE cusparse.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
+  find_library(RELWEAVE_CUSPARSE NAMES cusparse libcusparse.so.12 HINTS ${relweave_cuda_roots} PATH_SUFFIXES lib64 lib)
+  if(RELWEAVE_CUSPARSE_INCLUDE AND RELWEAVE_CUSPARSE)
+    set(RELWEAVE_HAS_CUSPARSE ON)
+  else()
+    set(RELWEAVE_HAS_CUSPARSE OFF)
+  endif()
+endmacro()
+
 set(RELWEAVE_HAS_CUDA OFF)
+set(RELWEAVE_HAS_CUSPARSE OFF)
 if(NOT RELWEAVE_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "RELWEAVE_CUDA: got '${RELWEAVE_CUDA}', expected AUTO, ON or OFF")
 endif()
@@ -35,12 +52,13 @@ if(NOT RELWEAVE_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_ARCHITECTURES ${RELWEAVE_CUDA_ARCHS})
     enable_language(CUDA)
     set(RELWEAVE_HAS_CUDA ON)
+    relweave_find_cusparse()
   elseif(RELWEAVE_CUDA STREQUAL "ON")
     list(JOIN relweave_cuda_missing ", and " relweave_cuda_missing)
     message(FATAL_ERROR "RELWEAVE_CUDA=ON lacks ${relweave_cuda_missing}. RELWEAVE_CUDA=OFF builds for the CPU alone")
   endif()
 endif()
-message(STATUS "relweave: CUDA ${RELWEAVE_HAS_CUDA} (RELWEAVE_CUDA=${RELWEAVE_CUDA})")
+message(STATUS "relweave: CUDA ${RELWEAVE_HAS_CUDA} (RELWEAVE_CUDA=${RELWEAVE_CUDA}), cuSPARSE ${RELWEAVE_HAS_CUSPARSE}")
 
 # relweave_cuda_sources(<stem>...): <stem>.cu where there is CUDA, else <stem>_nocuda.cpp, which has the same symbols.
 # RELWEAVE_CUDA_FILES lists the former for those who compile them in another way.
@@ -62,4 +80,18 @@ function(relweave_cublas_sources)
     target_include_directories(relweave PRIVATE ${RELWEAVE_CUBLAS_INCLUDE})
     target_link_libraries(relweave PRIVATE ${RELWEAVE_CUBLASLT})
   endif()
+endfunction()
+
+# relweave_cusparse_sources(<stem>...): <stem>.cu where there is cuSPARSE, else <stem>_nocusparse.cpp, which has the same
+# symbols.
+function(relweave_cusparse_sources)
+  foreach(stem IN LISTS ARGN)
+    if(RELWEAVE_HAS_CUSPARSE)
+      target_sources(relweave PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${stem}.cu)
+      target_include_directories(relweave PRIVATE ${RELWEAVE_CUSPARSE_INCLUDE})
+      target_link_libraries(relweave PRIVATE ${RELWEAVE_CUSPARSE})
+    else()
+      target_sources(relweave PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${stem}_nocusparse.cpp)
+    endif()
+  endforeach()
 endfunction()

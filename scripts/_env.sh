@@ -96,7 +96,8 @@ has_cuda_headers() {
   return 1
 }
 
-# nvcc, as $NVCC, and cuBLAS's headers: of the toolkit or from pip. Call after setup_python.
+# nvcc, as $NVCC, and the headers of cuBLAS and cuSPARSE, in $CUDA_LIBRARIES_INCLUDE: of the toolkit or from pip. Call
+# after setup_python.
 setup_nvcc() {
   local headers
   headers=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/nvidia/cu13
@@ -106,10 +107,10 @@ setup_nvcc() {
       'nvidia-cuda-runtime~=13.0.0' 'nvidia-cuda-cccl~=13.0.0'
     NVCC=$headers/bin/nvcc
   fi
-  CUBLAS_INCLUDE=$(dirname "$NVCC")/../include
-  if [ ! -e "$CUBLAS_INCLUDE/cublasLt.h" ]; then
-    pip install -q --no-deps 'nvidia-cublas~=13.1.0'
-    CUBLAS_INCLUDE=$headers/include
+  CUDA_LIBRARIES_INCLUDE=$(dirname "$NVCC")/../include
+  if [ ! -e "$CUDA_LIBRARIES_INCLUDE/cublasLt.h" ] || [ ! -e "$CUDA_LIBRARIES_INCLUDE/cusparse.h" ]; then
+    pip install -q --no-deps 'nvidia-cublas~=13.1.0' 'nvidia-cusparse~=12.6.0'
+    CUDA_LIBRARIES_INCLUDE=$headers/include
   fi
 }
 

@@ -60,7 +60,7 @@ check_headers() { cmake --build "$CPP_BUILD" --target all_verify_interface_heade
 
 check_kernels() {
   setup_nvcc
-  python scripts/check_kernels.py --nvcc "$NVCC" --include "$CUBLAS_INCLUDE"
+  python scripts/check_kernels.py --nvcc "$NVCC" --include "$CUDA_LIBRARIES_INCLUDE"
 }
 
 test_cpp() { ctest --test-dir "$CPP_BUILD" --output-on-failure --no-tests=error -j 2; }

@@ -10,6 +10,8 @@
 #include <relweave/core/cuda/check.cuh>
 #include <relweave/core/error.hpp>
 
+#include "owned_handle.hpp"
+
 namespace relweave::ops {
 
 namespace {
@@ -19,26 +21,6 @@ void check(std::string_view function, std::string_view call, cublasStatus_t stat
     raise<CudaError>(function, call, cublasLtGetStatusName(status), "success");
   }
 }
-
-/// Owner of a handle or descriptor of cuBLASLt.
-template <typename Handle, cublasStatus_t (*destroy)(Handle)>
-class Owned {
- public:
-  Owned() = default;
-  ~Owned() {
-    if (handle_ != nullptr) {
-      destroy(handle_);
-    }
-  }
-  Owned(Owned const&) = delete;
-  Owned& operator=(Owned const&) = delete;
-
-  Handle* out() { return &handle_; }
-  Handle get() const { return handle_; }
-
- private:
-  Handle handle_ = nullptr;
-};
 
 cudaDataType_t data_type(DeviceType type) {
   return type == DeviceType::float32 ? CUDA_R_32F : CUDA_R_16BF;
@@ -83,7 +65,7 @@ class Plan {
   }
 
  private:
-  using Layout = Owned<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
+  using Layout = OwnedHandle<cublasLtMatrixLayout_t, cublasLtMatrixLayoutDestroy>;
 
   template <typename V>
   void set(std::string_view function, cublasLtMatmulDescAttributes_t attribute, V const& value) {
@@ -99,7 +81,7 @@ class Plan {
   }
 
   void choose(cublasLtHandle_t handle, std::string_view function, DeviceProduct const& p) {
-    Owned<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
+    OwnedHandle<cublasLtMatmulPreference_t, cublasLtMatmulPreferenceDestroy> preference;
     check(function, "cublasLtMatmulPreferenceCreate",
           cublasLtMatmulPreferenceCreate(preference.out()));
     auto const limit = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -138,7 +120,7 @@ class Plan {
     algorithm_ = best.algo;
   }
 
-  Owned<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> product_;
+  OwnedHandle<cublasLtMatmulDesc_t, cublasLtMatmulDescDestroy> product_;
   Layout a_, b_, c_;
   cublasLtMatmulAlgo_t algorithm_{};
 };
@@ -170,7 +152,7 @@ Key key_of(DeviceProduct const& p) {
 
 /// A thread's handle for one device, and its plans.
 struct Library {
-  Owned<cublasLtHandle_t, cublasLtDestroy> handle;
+  OwnedHandle<cublasLtHandle_t, cublasLtDestroy> handle;
   std::map<Key, Plan> plans;
 
   explicit Library(std::string_view function) {

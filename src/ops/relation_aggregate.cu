@@ -8,6 +8,8 @@
 #include <relweave/ops/relation_aggregate/arg.hpp>
 #include <relweave/ops/relation_aggregate/cuda.cuh>
 
+#include "device_sums.cuh"
+
 namespace relweave::ops {
 
 namespace {
@@ -57,6 +59,27 @@ void launch_forward(CudaContext const& ctx, std::string_view here,
     RELWEAVE_LAUNCH((cuda::aggregate_rows<max, Shape, T>),
                     cuda::grid_of(here, ctx, a.n_dst, Shape::lanes), cuda::block_threads, 0,
                     ctx.stream, a);
+    cuda::check_launch(here);
+  });
+}
+
+/// The forward pass by one sparse product over all relations. Where out is self, it adds to it.
+template <typename T>
+void run_sums(CudaContext const& ctx, std::string_view here, DeviceCsr const& csr,
+              DeviceMatrix<T const> messages, DeviceMatrix<T> out, cuda::ForwardArguments<T> a,
+              bool whole) {
+  bool const in_place = a.self == a.out;
+  sum_messages(ctx, here, csr, a.mean, messages, out, in_place);
+  if (in_place) {
+    a.self = nullptr;
+  }
+  if (a.self == nullptr && !a.relu && !a.l2_normalize) {
+    return;
+  }
+  with_shape<T>(a.d, whole, [&](auto shape) {
+    using Shape = decltype(shape);
+    RELWEAVE_LAUNCH((cuda::finish_sums<Shape, T>), cuda::grid_of(here, ctx, a.n_dst, Shape::lanes),
+                    cuda::block_threads, 0, ctx.stream, a);
     cuda::check_launch(here);
   });
 }
@@ -176,9 +199,14 @@ void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
     return;
   }
   bool const is_max = params.reduce == Reduce::max;
+  bool const by_product = sums_of(csr, params.reduce) != nullptr;
+  if (by_product) {
+    expect_sum_width(here, "out", d);
+  }
   DeviceGuard const guard(ctx.device);
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   auto const& work = csr.rows_work();
+  std::int64_t const partials = by_product ? 0 : work.chunks * d;
   cuda::ForwardArguments<T> const a{
       .row_offsets = view.row_offsets.data,
       .cols = view.cols.data,
@@ -200,10 +228,12 @@ void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
       .arg = cache != nullptr && is_max ? cache->arg.data() : nullptr,
       .arg_width = detail::arg_width_of(csr.largest_degree()),
       .norm = cache != nullptr && params.l2_normalize ? cache->norm.data() : nullptr,
-      .partial_values = scratch.vector<float>(work.chunks * d).data,
-      .partial_slots = scratch.vector<std::int32_t>(is_max ? work.chunks * d : 0).data};
+      .partial_values = scratch.vector<float>(partials).data,
+      .partial_slots = scratch.vector<std::int32_t>(is_max ? partials : 0).data};
   bool const whole = aligned(messages) && aligned(out) && (self.empty() || aligned(self));
-  if (is_max) {
+  if (by_product) {
+    run_sums<T>(ctx, here, csr, messages, out, a, whole);
+  } else if (is_max) {
     launch_forward<true>(ctx, here, a, whole);
   } else {
     launch_forward<false>(ctx, here, a, whole);
@@ -250,6 +280,10 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   if (d == 0) {
     return;
   }
+  bool const by_product = sums_of(csr, params.reduce) != nullptr;
+  if (by_product) {
+    expect_sum_width(here, "grad_out", d);
+  }
   DeviceGuard const guard(ctx.device);
   DeviceMatrix<T const> g = grad_out;
   if (!grad_self.empty()) {
@@ -274,6 +308,9 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   }
   if (view.message_rows == 0) {
     return;
+  }
+  if (by_product) {
+    return sum_gradients<T>(ctx, here, csr, params.reduce == Reduce::mean, g, grad_messages);
   }
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   auto const& work = csr.messages_work();

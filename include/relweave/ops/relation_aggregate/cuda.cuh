@@ -188,7 +188,7 @@ __device__ inline void store_slots(std::byte* arg, std::int64_t first, int lane,
   }
 }
 
-/// One destination row whole: relations, activation; the caller normalises.
+/// One destination row before activation and norm: its own term and all relations.
 template <bool max, typename Shape, typename T>
 __device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
                                                  Group<Shape::lanes> const& group, std::int64_t i,
@@ -231,12 +231,58 @@ __device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
       }
     }
   }
-  if (a.relu) {
-    for (float& x : total.v) {
-      x = x < 0 ? 0.0F : x;  // keeps NaN
+  return total;
+}
+
+/// Writes destination i, whose features before activation and norm are `features_of(tile)`.
+template <typename Shape, typename T, typename F>
+__device__ inline void finish_row(ForwardArguments<T> const& a, Group<Shape::lanes> const& group,
+                                  std::int64_t i, F&& features_of) {
+  T* const out = a.out + i * a.out_stride;
+  auto const activated = [&](std::int64_t tile) {
+    Features<Shape> x = features_of(tile);
+    if (a.relu) {
+      for (float& v : x.v) {
+        v = v < 0 ? 0.0F : v;  // keeps NaN
+      }
+    }
+    return x;
+  };
+  if constexpr (!Shape::any) {
+    auto total = activated(0);
+    if (a.l2_normalize) {
+      RowNorm const norm = row_norm(group, [&](auto&& f) {
+        for (float const x : total.v) {
+          f(x);
+        }
+      });
+      for (float& x : total.v) {
+        x = norm.divide(x);
+      }
+      if (a.norm != nullptr && group.lane == 0) {
+        a.norm[i] = norm.value();
+      }
+    }
+    write_row<Shape>(out, group.lane, 0, a.d, total);
+  } else {
+    // Too wide for registers: normalised in a second pass over what this thread wrote.
+    for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
+      write_row<Shape>(out, group.lane, tile, a.d, activated(tile));
+    }
+    if (a.l2_normalize) {
+      RowNorm const norm = row_norm(group, [&](auto&& f) {
+        for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
+          f(widen(out[c]));
+        }
+      });
+      for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
+        out[c] = static_cast<T>(norm.divide(widen(out[c])));
+      }
+      if (a.norm != nullptr && group.lane == 0) {
+        a.norm[i] = norm.value();
+      }
     }
   }
-  return total;
 }
 
 template <bool max, typename Shape, typename T>
@@ -244,42 +290,27 @@ __global__ void __launch_bounds__(block_threads, 2) aggregate_rows(ForwardArgume
   Group<Shape::lanes> const group;
   for (std::int64_t k = group.first; k < a.n_dst; k += group.count) {
     std::int64_t const i = __ldg(a.work.order.data + k);
-    T* const out = a.out + i * a.out_stride;
-    if constexpr (!Shape::any) {
-      auto total = aggregate_tile<max, Shape>(a, group, i, 0);
-      if (a.l2_normalize) {
-        RowNorm const norm = row_norm(group, [&](auto&& f) {
-          for (float const x : total.v) {
-            f(x);
-          }
-        });
-        for (float& x : total.v) {
-          x = norm.divide(x);
-        }
-        if (a.norm != nullptr && group.lane == 0) {
-          a.norm[i] = norm.value();
-        }
+    finish_row<Shape>(a, group, i, [&](std::int64_t tile) {
+      return aggregate_tile<max, Shape>(a, group, i, tile);
+    });
+  }
+}
+
+/// Finishes rows of `out` that hold the sums over all relations: adds each destination's own term,
+/// unless that is null.
+template <typename Shape, typename T>
+__global__ void __launch_bounds__(block_threads, 2) finish_sums(ForwardArguments<T> a) {
+  Group<Shape::lanes> const group;
+  for (std::int64_t i = group.first; i < a.n_dst; i += group.count) {
+    finish_row<Shape>(a, group, i, [&](std::int64_t tile) {
+      auto total = read_row<Shape, true>(a.out + i * a.out_stride, group.lane, tile, a.d);
+      if (a.self != nullptr) {
+        auto const own = read_row<Shape>(a.self + i * a.self_stride, group.lane, tile, a.d);
+        for_features<Shape>(group.lane, tile, a.d,
+                            [&](int f, std::int64_t) { total.v[f] += own.v[f]; });
       }
-      write_row<Shape>(out, group.lane, 0, a.d, total);
-    } else {
-      // Too wide for registers: normalised in a second pass over what this thread wrote.
-      for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile) {
-        write_row<Shape>(out, group.lane, tile, a.d, aggregate_tile<max, Shape>(a, group, i, tile));
-      }
-      if (a.l2_normalize) {
-        RowNorm const norm = row_norm(group, [&](auto&& f) {
-          for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
-            f(widen(out[c]));
-          }
-        });
-        for (std::int64_t c = group.lane; c < a.d; c += Shape::lanes) {
-          out[c] = static_cast<T>(norm.divide(widen(out[c])));
-        }
-        if (a.norm != nullptr && group.lane == 0) {
-          a.norm[i] = norm.value();
-        }
-      }
-    }
+      return total;
+    });
   }
 }
 
