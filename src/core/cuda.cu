@@ -1,6 +1,7 @@
 #include <relweave/core/cuda.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/cuda/check.cuh>
@@ -99,11 +100,11 @@ void detail::zero_rows(CudaContext const& ctx, void* data, std::int64_t stride,
   }
   DeviceGuard const guard(ctx.device);
   auto const size = [](std::int64_t n) { return static_cast<std::size_t>(n); };
-  cuda::check("set_zero", "cudaMemsetAsync",
-              rows == 1 || stride == row_bytes
-                  ? cudaMemsetAsync(data, 0, size(rows * row_bytes), ctx.stream)
-                  : cudaMemset2DAsync(data, size(stride), 0, size(row_bytes), size(rows),
-                                      ctx.stream));
+  cuda::check(
+      "set_zero", "cudaMemsetAsync",
+      rows == 1 || stride == row_bytes
+          ? cudaMemsetAsync(data, 0, size(rows * row_bytes), ctx.stream)
+          : cudaMemset2DAsync(data, size(stride), 0, size(row_bytes), size(rows), ctx.stream));
 }
 
 DeviceWorkspace::~DeviceWorkspace() {
@@ -161,9 +162,9 @@ void* DeviceWorkspace::Scope::take(std::int64_t bytes) {
     }
     // Doubling keeps the number of blocks logarithmic; 4 MiB serve small layers at once.
     std::int64_t const size = std::max({rounded, workspace_->capacity(), std::int64_t{4} << 20});
-    workspace_->blocks_.push_back({static_cast<std::byte*>(allocate_on_device(
-                                       function_, static_cast<std::size_t>(size))),
-                                   size});
+    workspace_->blocks_.push_back(
+        {static_cast<std::byte*>(allocate_on_device(function_, static_cast<std::size_t>(size))),
+         size});
     workspace_->block_ = workspace_->blocks_.size() - 1;
     workspace_->used_ = 0;
   }
@@ -256,41 +257,59 @@ StagedUpload::~StagedUpload() {
     cudaEventSynchronize(sent_);
     cudaEventDestroy(sent_);
   }
-  if (data_ != nullptr) {
-    cudaFreeHost(data_);
+  for (Block const& block : blocks_) {
+    cudaFreeHost(block.data);
   }
 }
 
-void* StagedUpload::stage_bytes(std::int64_t bytes) {
-  constexpr std::string_view here = "StagedUpload.stage";
+void StagedUpload::begin() {
   if (sent_ != nullptr) {
-    cuda::check(here, "cudaEventSynchronize", cudaEventSynchronize(sent_));
+    cuda::check("StagedUpload.begin", "cudaEventSynchronize", cudaEventSynchronize(sent_));
   }
-  if (bytes > capacity_) {
-    auto const grown = std::max(bytes, capacity_ + capacity_ / 2);
-    auto* const p = static_cast<std::byte*>(allocate_pinned(here, grown));
-    if (data_ != nullptr) {
-      cudaFreeHost(data_);
-    }
-    data_ = p;
-    capacity_ = grown;
-  }
-  return data_;
+  block_ = 0;
+  used_ = 0;
 }
 
-void StagedUpload::send_bytes(CudaContext const& ctx, void* to, std::int64_t bytes) {
+void StagedUpload::send_bytes(CudaContext const& ctx, void const* from, void* to,
+                              std::int64_t bytes) {
   constexpr std::string_view here = "StagedUpload.send";
+  if (bytes > largest_piece) {
+    detail::copy_rows(ctx, to, bytes, from, bytes, bytes, 1, detail::CopyKind::to_device);
+    return;
+  }
   expect_cuda(here, ctx);
   if (bytes == 0) {
     return;
   }
   DeviceGuard const guard(ctx.device);
+  while (block_ == blocks_.size() || used_ + bytes > blocks_[block_].capacity) {
+    if (block_ < blocks_.size()) {
+      ++block_;
+      used_ = 0;
+      continue;
+    }
+    // Doubling keeps the number of blocks logarithmic.
+    std::int64_t capacity = std::max(bytes, std::int64_t{64} << 10);
+    for (Block const& block : blocks_) {
+      capacity = std::max(capacity, 2 * block.capacity);
+    }
+    blocks_.push_back({static_cast<std::byte*>(allocate_pinned(here, capacity)), capacity});
+  }
+  std::byte* const staged = blocks_[block_].data + used_;
+  used_ += (bytes + scratch_alignment - 1) / scratch_alignment * scratch_alignment;
+  std::memcpy(staged, from, static_cast<std::size_t>(bytes));
+  cuda::check(here, "cudaMemcpyAsync",
+              cudaMemcpyAsync(to, staged, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice,
+                              ctx.stream));
+}
+
+void StagedUpload::end(CudaContext const& ctx) {
+  constexpr std::string_view here = "StagedUpload.end";
+  expect_cuda(here, ctx);
+  DeviceGuard const guard(ctx.device);
   if (sent_ == nullptr) {
     sent_ = new_event(here);
   }
-  cuda::check(here, "cudaMemcpyAsync",
-              cudaMemcpyAsync(to, data_, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice,
-                              ctx.stream));
   cuda::check(here, "cudaEventRecord", cudaEventRecord(sent_, ctx.stream));
 }
 
@@ -324,9 +343,9 @@ void DeviceReadings::push(CudaContext const& ctx) {
     s.host = static_cast<double*>(allocate_pinned(here, sizeof(double)));
     s.sent = new_event(here);
   }
-  cuda::check(here, "cudaMemcpyAsync",
-              cudaMemcpyAsync(s.host, next(ctx).data, sizeof(double), cudaMemcpyDeviceToHost,
-                              ctx.stream));
+  cuda::check(
+      here, "cudaMemcpyAsync",
+      cudaMemcpyAsync(s.host, next(ctx).data, sizeof(double), cudaMemcpyDeviceToHost, ctx.stream));
   cuda::check(here, "cudaEventRecord", cudaEventRecord(s.sent, ctx.stream));
   ++pushed_;
 }

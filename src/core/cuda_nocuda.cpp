@@ -26,7 +26,6 @@ void* SpaceAllocator<Space::device>::allocate(std::size_t bytes) {
 
 void SpaceAllocator<Space::device>::release(void*) noexcept {}
 
-
 void copy_rows(CudaContext const&, void*, std::int64_t, void const*, std::int64_t, std::int64_t,
                std::int64_t, CopyKind) {
   not_compiled("copy");
@@ -84,15 +83,14 @@ OwnedStream::~OwnedStream() = default;
 
 StagedUpload::~StagedUpload() = default;
 
-void* StagedUpload::stage_bytes(std::int64_t bytes) {
-  if (bytes == 0) {
-    return nullptr;
-  }
-  not_compiled("StagedUpload.stage");
+void StagedUpload::begin() {}
+
+void StagedUpload::send_bytes(CudaContext const&, void const*, void*, std::int64_t) {
+  not_compiled("StagedUpload.send");
 }
 
-void StagedUpload::send_bytes(CudaContext const&, void*, std::int64_t) {
-  not_compiled("StagedUpload.send");
+void StagedUpload::end(CudaContext const&) {
+  not_compiled("StagedUpload.end");
 }
 
 DeviceReadings::~DeviceReadings() = default;

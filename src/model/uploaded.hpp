@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <type_traits>
 
 #include <relweave/core/buffer.hpp>
@@ -33,10 +32,10 @@ class Uploaded<T, Space::device> {
  public:
   void set(CudaContext const& ctx, VectorView<T const> values) {
     DeviceGuard const guard(ctx.device);
-    auto const staged = staged_.stage<T>(values.size);
-    std::copy_n(values.data, values.size, staged.data);
     device_.reset(values.size);
-    staged_.send(ctx, device_.view());
+    staged_.begin();
+    staged_.send(ctx, values, device_.view());
+    staged_.end(ctx);
   }
   VectorView<T const, Space::device> view() const { return device_.view(); }
 

@@ -191,19 +191,23 @@ Buffer<std::int32_t> narrow_offsets(HostContext const& host, VectorView<EdgeOffs
   return narrow;
 }
 
-template <typename T>
-VectorView<T const, Space::device> to_device(CudaContext const& ctx,
-                                             std::type_identity_t<VectorView<T const>> from,
-                                             Buffer<T, Space::device>& to) {
-  to.reset(from.size);
-  copy(ctx, from, to.view());
-  return to.view();
-}
+/// Sends arrays one by one.
+struct ToDevice {
+  CudaContext const& ctx;
+  StagedUpload& staged;
+
+  template <typename T>
+  VectorView<T const, Space::device> operator()(std::type_identity_t<VectorView<T const>> from,
+                                                Buffer<T, Space::device>& to) const {
+    to.reset(from.size);
+    staged.send<T>(ctx, from, to.view());
+    return to.view();
+  }
+};
 
 /// The csr's part of `sums`; `cols` are all of its columns on the device.
-void upload_rows(CudaContext const& ctx, HostContext const& host, RelationCsrView<> const& csr,
-                 CsrScan const& scan, VectorView<NodeId const, Space::device> cols,
-                 detail::DeviceSums& sums) {
+void upload_rows(ToDevice const& to_device, RelationCsrView<> const& csr, CsrScan const& scan,
+                 VectorView<NodeId const, Space::device> cols, detail::DeviceSums& sums) {
   sums.first_edge = scan.first_edge;
   sums.edges = scan.last_edge - scan.first_edge;
   sums.in_float.forget();
@@ -214,9 +218,9 @@ void upload_rows(CudaContext const& ctx, HostContext const& host, RelationCsrVie
   // A csr that is a slice of another gets columns of its own, which begin at a round address.
   bool const whole = scan.first_edge == 0;
   auto const used = csr.cols.slice(scan.first_edge, sums.edges);
-  auto const offsets = narrow_offsets(host, csr.row_offsets, csr.relations);
-  sums.rows.assign({.row_offsets = to_device(ctx, offsets.view(), sums.row_offsets),
-                    .cols = whole ? cols.slice(0, sums.edges) : to_device(ctx, used, sums.cols),
+  auto const offsets = narrow_offsets(to_device.ctx.host, csr.row_offsets, csr.relations);
+  sums.rows.assign({.row_offsets = to_device(offsets.view(), sums.row_offsets),
+                    .cols = whole ? cols.slice(0, sums.edges) : to_device(used, sums.cols),
                     .n_cols = csr.message_rows});
 }
 
@@ -252,23 +256,26 @@ void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions c
 }  // namespace
 
 void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
-                       DeviceCsrOptions const& options, HostContext const& host) {
+                       DeviceCsrOptions const& options) {
   expect_cuda(here, ctx);
+  HostContext const& host = ctx.host;
   CsrScan const scan = scan_csr(host, here, csr);
   check(csr, scan, options);
   DeviceGuard const guard(ctx.device);
   fingerprint_ = 0;  // until all of it is there
+  staged_.begin();
+  ToDevice const to_device{ctx, staged_};
 
   auto const upload_work = [&](HostWork const& from, Work& to) {
-    return DeviceWork{.order = to_device(ctx, from.order.view(), to.order),
-                      .hubs = to_device(ctx, view_of(from.hubs), to.hubs),
-                      .first_chunk = to_device(ctx, view_of(from.first_chunk), to.first_chunk),
+    return DeviceWork{.order = to_device(from.order.view(), to.order),
+                      .hubs = to_device(view_of(from.hubs), to.hubs),
+                      .first_chunk = to_device(view_of(from.first_chunk), to.first_chunk),
                       .chunks = from.first_chunk.back()};
   };
   rows_work_ =
       upload_work(HostWork(host, csr.row_offsets, csr.n_dst, csr.relations, options), rows_);
-  view_ = {.row_offsets = to_device(ctx, csr.row_offsets, row_offsets_),
-           .cols = to_device(ctx, csr.cols, cols_),
+  view_ = {.row_offsets = to_device(csr.row_offsets, row_offsets_),
+           .cols = to_device(csr.cols, cols_),
            .n_dst = csr.n_dst,
            .relations = csr.relations,
            .message_rows = csr.message_rows};
@@ -278,7 +285,7 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
     if (sums_ == nullptr) {
       sums_.reset(new detail::DeviceSums);
     }
-    upload_rows(ctx, host, csr, scan, view_.cols, *sums_);
+    upload_rows(to_device, csr, scan, view_.cols, *sums_);
   }
   transpose_ = {};
   messages_work_ = {};
@@ -286,18 +293,19 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
     HostTranspose const transpose(host, csr, scan, options.max_backward);
     messages_work_ = upload_work(
         HostWork(host, transpose.col_offsets.view(), csr.message_rows, 1, options), messages_);
-    transpose_ = {.col_offsets = to_device(ctx, transpose.col_offsets.view(), col_offsets_),
-                  .dst = to_device(ctx, transpose.dst.view(), dst_),
-                  .relations = to_device(ctx, transpose.relations.view(), relations_),
-                  .slots = to_device(ctx, transpose.slots.view(), slots_),
-                  .positions = to_device(ctx, transpose.positions.view(), positions_)};
+    transpose_ = {.col_offsets = to_device(transpose.col_offsets.view(), col_offsets_),
+                  .dst = to_device(transpose.dst.view(), dst_),
+                  .relations = to_device(transpose.relations.view(), relations_),
+                  .slots = to_device(transpose.slots.view(), slots_),
+                  .positions = to_device(transpose.positions.view(), positions_)};
     if (sums_ != nullptr && sums_->edges > 0) {
       auto const offsets = narrow_offsets(host, transpose.col_offsets.view(), 1);
-      sums_->messages.assign({.row_offsets = to_device(ctx, offsets.view(), sums_->col_offsets),
+      sums_->messages.assign({.row_offsets = to_device(offsets.view(), sums_->col_offsets),
                               .cols = transpose_.dst,
                               .n_cols = csr.n_dst});
     }
   }
+  staged_.end(ctx);
   options_ = options;
   largest_degree_ = scan.largest_degree;
   fingerprint_ = csr_fingerprint(host, csr);

@@ -84,12 +84,12 @@ void DeviceIndices::upload(CudaContext const& ctx, VectorView<NodeId const> indi
   std::partial_sum(first.begin(), first.end(), first.begin());
 
   // One block of memory, so that one copy takes it to the device.
-  staged_.reset(2 * indices.size + 2 * n + 1 + hubs + 1);
-  data_.reset(staged_.size());
+  host_data_.reset(2 * indices.size + 2 * n + 1 + hubs + 1);
+  data_.reset(host_data_.size());
   std::int64_t used = 0;
   auto const part = [&](std::int64_t size, VectorView<std::int32_t const, Space::device>& view) {
     view = data_.view().slice(used, size);
-    return staged_.view().slice(std::exchange(used, used + size), size);
+    return host_data_.view().slice(std::exchange(used, used + size), size);
   };
   DeviceInverse inverse;
   VectorView<NodeId const, Space::device> list;
@@ -123,7 +123,9 @@ void DeviceIndices::upload(CudaContext const& ctx, VectorView<NodeId const> indi
   for (std::int64_t p = 0; p < indices.size; ++p) {
     positions[next.data()[list_of_position.data()[p]]++] = static_cast<std::int32_t>(p);
   }
-  copy(ctx, VectorView<std::int32_t const>(staged_.view()), data_.view());
+  staged_.begin();
+  staged_.send<std::int32_t>(ctx, host_data_.view(), data_.view());
+  staged_.end(ctx);
   indices_ = list;
   inverse_ = inverse;
 }

@@ -37,8 +37,10 @@ void DeviceSegments::upload(CudaContext const& ctx, Segments<float> const& segme
       segments.weights.empty() ? segments.weights : segments.weights.slice(first, entries);
   weights_.reset(weights.size);
   scales_.reset(n);
-  copy(ctx, weights, weights_.view());
-  copy(ctx, view_of(scales), scales_.view());
+  staged_.begin();
+  staged_.send<float>(ctx, weights, weights_.view());
+  staged_.send<float>(ctx, view_of(scales), scales_.view());
+  staged_.end(ctx);
 }
 
 std::int64_t DeviceSegments::workspace(std::int64_t d) const {

@@ -52,6 +52,12 @@ OwnedCsr large_csr() {
   return random_csr({.n_dst = 70'000, .relations = 2, .sources = 90, .hub_degree = 5000});
 }
 
+CudaContext on_threads(Device& device, int threads) {
+  CudaContext ctx = device.context();
+  ctx.host.threads = threads;
+  return ctx;
+}
+
 }  // namespace
 
 TEST_CASE("DeviceCsr holds the same for any number of threads", "[ops][gpu]") {
@@ -59,7 +65,7 @@ TEST_CASE("DeviceCsr holds the same for any number of threads", "[ops][gpu]") {
   OwnedCsr const csr = large_csr();
   DeviceCsrOptions const options{.max_backward = MaxBackward::win_mask};
   auto const with_threads = [&](int threads) {
-    return Contents(device, DeviceCsr(device.context(), csr.view(), options, {.threads = threads}));
+    return Contents(device, DeviceCsr(on_threads(device, threads), csr.view(), options));
   };
 
   auto const one = with_threads(1);
@@ -73,8 +79,8 @@ TEST_CASE("DeviceCsr's transpose has each edge once, a column's edges in their o
           "[ops][gpu]") {
   Device device;
   OwnedCsr const csr = large_csr();
-  Contents const got(device, DeviceCsr(device.context(), csr.view(),
-                                       {.max_backward = MaxBackward::win_mask}, {.threads = 3}));
+  Contents const got(device, DeviceCsr(on_threads(device, 3), csr.view(),
+                                       {.max_backward = MaxBackward::win_mask}));
 
   std::vector<EdgeOffset> next(got.col_offsets.begin(), got.col_offsets.end() - 1);
   bool every_edge = got.dst.size() == csr.cols.size();
@@ -98,7 +104,7 @@ TEST_CASE("DeviceCsr's order of rows is by power of two, longest first, then the
           "[ops][gpu]") {
   Device device;
   OwnedCsr const csr = large_csr();
-  Contents const got(device, DeviceCsr(device.context(), csr.view(), {}, {.threads = 3}));
+  Contents const got(device, DeviceCsr(on_threads(device, 3), csr.view()));
 
   std::vector<NodeId> order(static_cast<std::size_t>(csr.n_dst));
   std::iota(order.begin(), order.end(), 0);

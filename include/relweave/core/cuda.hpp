@@ -222,10 +222,13 @@ class RELWEAVE_API OwnedStream {
   CudaStream stream_ = nullptr;
 };
 
-/// Pinned host memory on its way to a device: filled by the host, sent by a copy that the host does
-/// not wait for, and filled again once that is done.
+/// Sends host data to a device by copies that the host does not wait for: it lies in pinned memory
+/// of this object meanwhile. Pieces above `largest_piece` bytes go straight from where they are,
+/// and are waited for.
 class RELWEAVE_API StagedUpload {
  public:
+  static constexpr std::int64_t largest_piece = std::int64_t{16} << 20;
+
   StagedUpload() = default;
   StagedUpload(StagedUpload&& other) noexcept { swap(other); }
   StagedUpload& operator=(StagedUpload&& other) noexcept {
@@ -236,28 +239,33 @@ class RELWEAVE_API StagedUpload {
   StagedUpload& operator=(StagedUpload const&) = delete;
   ~StagedUpload();
 
-  /// Memory for `size` elements, uninitialised, once the last send is done.
+  /// Starts a round of sends, once those of the last are done: their memory is used again.
+  void begin();
+  /// `from` may change when this returns.
   template <typename T>
-  VectorView<T> stage(std::int64_t size) {
-    return {static_cast<T*>(stage_bytes(size * static_cast<std::int64_t>(sizeof(T)))), size};
+  void send(CudaContext const& ctx, VectorView<T const> from, VectorView<T, Space::device> to) {
+    expect_size("StagedUpload.send", "to", to, from.size);
+    send_bytes(ctx, from.data, to.data, from.size * static_cast<std::int64_t>(sizeof(T)));
   }
-  /// Copies what was staged, from its start, to `to` on the context's stream.
-  template <typename T>
-  void send(CudaContext const& ctx, VectorView<T, Space::device> to) {
-    send_bytes(ctx, to.data, to.size * static_cast<std::int64_t>(sizeof(T)));
-  }
+  void end(CudaContext const& ctx);
 
  private:
+  struct Block {
+    std::byte* data;
+    std::int64_t capacity;
+  };
+
   void swap(StagedUpload& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(capacity_, other.capacity_);
+    std::swap(blocks_, other.blocks_);
+    std::swap(block_, other.block_);
+    std::swap(used_, other.used_);
     std::swap(sent_, other.sent_);
   }
-  void* stage_bytes(std::int64_t bytes);
-  void send_bytes(CudaContext const& ctx, void* to, std::int64_t bytes);
+  void send_bytes(CudaContext const& ctx, void const* from, void* to, std::int64_t bytes);
 
-  std::byte* data_ = nullptr;
-  std::int64_t capacity_ = 0;
+  std::vector<Block> blocks_;
+  std::size_t block_ = 0;
+  std::int64_t used_ = 0;
   CUevent_st* sent_ = nullptr;
 };
 

@@ -75,7 +75,8 @@ class RELWEAVE_API DeviceIndices {
   DeviceInverse inverse_;
 
   Buffer<std::int32_t, Space::device> data_;  // all of the above
-  Buffer<std::int32_t> staged_;
+  Buffer<std::int32_t> host_data_;
+  StagedUpload staged_;
   std::vector<std::int32_t> list_of_row_;  // -1 between calls
 };
 

@@ -5,7 +5,6 @@
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
-#include <relweave/core/context.hpp>
 #include <relweave/core/cuda.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/graph/csr.hpp>
@@ -76,18 +75,17 @@ class RELWEAVE_API DeviceCsr {
  public:
   DeviceCsr() = default;
   DeviceCsr(CudaContext const& ctx, RelationCsrView<> const& csr,
-            DeviceCsrOptions const& options = {}, HostContext const& host = {}) {
-    upload(ctx, csr, options, host);
+            DeviceCsrOptions const& options = {}) {
+    upload(ctx, csr, options);
   }
 
   /// Replaces the contents, on the context's stream; allocates only to grow, so that a loop over
-  /// sampled blocks comes to rest. `csr` may change when this returns, or once the stream is done
-  /// where its memory is pinned. `host` says how many threads sort the edges; the result is the
-  /// same for any number.
+  /// sampled blocks comes to rest. `csr` may change when this returns. The context's host sorts the
+  /// edges, with the same result for any number of threads.
   /// Throws ShapeError or IndexError when the csr is not valid, ConfigError for options out of
   /// range or not in this build, CudaError when the device has no room.
   void upload(CudaContext const& ctx, RelationCsrView<> const& csr,
-              DeviceCsrOptions const& options = {}, HostContext const& host = {});
+              DeviceCsrOptions const& options = {});
 
   RelationCsrView<Space::device> const& view() const { return view_; }
   DeviceTranspose const& transpose() const { return transpose_; }
@@ -123,6 +121,7 @@ class RELWEAVE_API DeviceCsr {
   Buffer<NodeId, Space::device> cols_, dst_;
   Buffer<std::int32_t, Space::device> relations_, slots_;
   Work rows_, messages_;
+  StagedUpload staged_;
   std::unique_ptr<detail::DeviceSums, DeleteSums> sums_;
 };
 

@@ -94,6 +94,7 @@ class RELWEAVE_API DeviceSegments {
  private:
   DeviceIndices entry_rows_, entry_segments_;
   Buffer<float, Space::device> weights_, scales_;
+  StagedUpload staged_;
 };
 
 /// segment_mean on a device: the same result, sums in float, weights in float whatever T is; long
