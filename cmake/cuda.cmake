@@ -5,6 +5,12 @@ set(RELWEAVE_CUDA AUTO CACHE STRING "Build CUDA kernels: AUTO, ON or OFF")
 set_property(CACHE RELWEAVE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(RELWEAVE_CUDA_ARCHS "80-real;90" CACHE STRING "CUDA architectures, as in CUDA_ARCHITECTURES; the last also as PTX")
 
+# Where CUDA's libraries and their headers lie: a toolkit, or pip's packages below an entry of CMAKE_PREFIX_PATH.
+set(relweave_cuda_roots "$ENV{CUDA_PATH}" /usr/local/cuda)
+foreach(prefix IN LISTS relweave_prefixes)
+  list(APPEND relweave_cuda_roots ${prefix}/nvidia/cu13)
+endforeach()
+
 # Appends to relweave_cuda_missing what is not there; sets CMAKE_CUDA_COMPILER, RELWEAVE_CUBLAS_INCLUDE and
 # RELWEAVE_CUBLASLT.
 macro(relweave_find_cuda)
@@ -14,14 +20,23 @@ macro(relweave_find_cuda)
   if(NOT CMAKE_CUDA_COMPILER)
     list(APPEND relweave_cuda_missing "nvcc (install the CUDA toolkit, put its bin folder in PATH or set CMAKE_CUDA_COMPILER)")
   endif()
-  set(hints "$ENV{CUDA_PATH}" /usr/local/cuda)
-  foreach(prefix IN LISTS relweave_prefixes)
-    list(APPEND hints ${prefix}/nvidia/cu13)
-  endforeach()
-  find_path(RELWEAVE_CUBLAS_INCLUDE cublasLt.h HINTS ${hints} PATH_SUFFIXES include)
-  find_library(RELWEAVE_CUBLASLT NAMES cublasLt libcublasLt.so.13 libcublasLt.so.12 HINTS ${hints} PATH_SUFFIXES lib64 lib)
+  find_path(RELWEAVE_CUBLAS_INCLUDE cublasLt.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
+  find_library(RELWEAVE_CUBLASLT NAMES cublasLt libcublasLt.so.13 libcublasLt.so.12 HINTS ${relweave_cuda_roots}
+    PATH_SUFFIXES lib64 lib)
   if(NOT RELWEAVE_CUBLAS_INCLUDE OR NOT RELWEAVE_CUBLASLT)
     list(APPEND relweave_cuda_missing "cuBLAS (pip install nvidia-cublas of nvcc's version, and add that environment's site-packages to CMAKE_PREFIX_PATH)")
+  endif()
+endmacro()
+
+# Sets RELWEAVE_CUSPARSE_INCLUDE and RELWEAVE_CUSPARSE, and to what was found RELWEAVE_HAS_CUSPARSE. pip's library needs
+# nvJitLink, which lies beside it or in the toolkit.
+macro(relweave_find_cusparse)
+  find_path(RELWEAVE_CUSPARSE_INCLUDE cusparse.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
+  find_library(RELWEAVE_CUSPARSE NAMES cusparse libcusparse.so.12 HINTS ${relweave_cuda_roots} PATH_SUFFIXES lib64 lib)
+  if(RELWEAVE_CUSPARSE_INCLUDE AND RELWEAVE_CUSPARSE)
+    set(RELWEAVE_HAS_CUSPARSE ON)
+  else()
+    set(RELWEAVE_HAS_CUSPARSE OFF)
   endif()
 endmacro()
 
