@@ -38,6 +38,7 @@ struct Problem {
   std::string workload;
   std::int64_t d = 0;  ///< 0: the workload's name tells all sizes
   std::string dtype;
+  std::vector<std::int64_t> sizes;  ///< as measured, of inputs that are no graph
 };
 
 /// One line of the report. `work` is what is computed, `by` who does it and how; the first of a

@@ -230,21 +230,21 @@ void run_all(Bench& bench, Options const& o) {
             (p.dtype == "float" ? group.run_float : group.run_bfloat16)(bench, *input, p.d);
           });
         },
-        [&](ArrayGroup const& group, Sizes const& sizes, Problem const& p) {
+        [&](ArrayGroup const& group, Sizes const& sizes, Problem p) {
+          Sizes const whole = sizes.scaled(scale, least_size);
+          p.sizes = {whole.a, whole.b, whole.c};
           run_group(bench, group.cases, p, [&](bool checks) {
             (p.dtype == "float" ? group.run_float : group.run_bfloat16)(
-                bench, sizes.scaled(checks ? 0 : scale, least_size), p.d);
+                bench, checks ? sizes.scaled(0, least_size) : whole, p.d);
           });
         });
   }
 }
 
 nlohmann::ordered_json to_json(Row const& row) {
-  nlohmann::ordered_json j{{"work", row.work},
-                           {"by", row.by},
-                           {"dtype", row.problem.dtype},
-                           {"workload", row.problem.workload},
-                           {"d", row.problem.d}};
+  nlohmann::ordered_json j{{"work", row.work},           {"by", row.by},
+                           {"dtype", row.problem.dtype}, {"workload", row.problem.workload},
+                           {"d", row.problem.d},         {"sizes", row.problem.sizes}};
   if (!row.skipped.empty()) {
     j["skipped"] = row.skipped;
   }
