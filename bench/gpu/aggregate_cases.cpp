@@ -39,6 +39,7 @@ class Aggregate {
 
   void run(Reduce reduce, std::string const& name) {
     prepare(reduce);
+    spoil(bench_, out_);
     std::string const forward_work = "relation_aggregate.forward." + name;
     std::string const backward_work = "relation_aggregate.backward." + name;
     auto const expected_out = [=, this] { return std::move(on_host_of(reduce)[0]); };
@@ -90,6 +91,7 @@ class Aggregate {
   void run_backward(std::string const& work, std::string const& by, Reduce reduce,
                     MaxBackward max_backward, std::function<Matrix<float>()> const& expected) {
     forward(reduce);
+    spoil(bench_, grad_messages_);
     bench_.run<T>(
         work, by,
         reduce == Reduce::max ? cost_.backward_of_max(max_backward) : cost_.backward(reduce),
@@ -113,6 +115,7 @@ class Aggregate {
     std::vector<std::unique_ptr<Spmm>> products;
     bool const forward = pass == Pass::forward;
     auto& result = forward ? out_ : grad_messages_;
+    spoil(bench_, result);
     try {
       for (std::size_t t = 0; t < graph_.destinations(); ++t) {
         products.push_back(std::make_unique<Spmm>(

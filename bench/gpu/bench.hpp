@@ -60,7 +60,7 @@ struct Settings {
   std::vector<std::string> dtypes = {"float", "bfloat16"};
   std::string filter;    ///< names that contain it
   int repeats = 30;      ///< at most
-  double seconds = 0.5;  ///< for the repeats of a case, of which there are five at least
+  double seconds = 0.2;  ///< for the repeats of a case, of which there are five at least
 };
 
 class Bench {

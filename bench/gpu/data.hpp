@@ -50,12 +50,22 @@ DeviceMatrix<T> make_device_matrix(Bench& bench, std::int64_t rows, std::int64_t
   return m;
 }
 
+/// Every byte of a contiguous matrix the same.
+template <typename T>
+void fill_bytes(Bench& bench, MatrixView<T, Space::device> m, int byte) {
+  auto const bytes = static_cast<std::size_t>(m.rows * m.cols) * sizeof(T);
+  if (bytes > 0) {
+    check("cudaMemsetAsync", cudaMemsetAsync(m.data, byte, bytes, bench.context().stream));
+  }
+}
 template <typename T>
 void clear(Bench& bench, DeviceMatrix<T>& m) {
-  auto const bytes = static_cast<std::size_t>(m.rows() * m.cols()) * sizeof(T);
-  if (bytes > 0) {
-    check("cudaMemsetAsync", cudaMemsetAsync(m.data(), 0, bytes, bench.context().stream));
-  }
+  fill_bytes(bench, m.view(), 0);
+}
+/// NaN everywhere, so that a case cannot pass with what the one before it left.
+template <typename T>
+void spoil(Bench& bench, DeviceMatrix<T>& m) {
+  fill_bytes(bench, m.view(), 0xFF);
 }
 
 template <typename T>

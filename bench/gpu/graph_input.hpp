@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <data.hpp>
@@ -45,12 +46,14 @@ class GraphInput {
   ops::DeviceCsr const& csr(std::size_t t, ops::MaxBackward max_backward) {
     auto& uploaded = max_backward == ops::MaxBackward::win_mask ? with_mask_ : plain_;
     if (uploaded.empty()) {
+      std::vector<std::unique_ptr<ops::DeviceCsr>> all;  // there may be no room for some
       for (auto const& destination : graph_.destinations) {
-        uploaded.push_back(
+        all.push_back(
             std::make_unique<ops::DeviceCsr>(bench_.context(), destination.view(),
                                              ops::DeviceCsrOptions{.max_backward = max_backward}));
       }
       synchronize(bench_.context());
+      uploaded = std::move(all);
     }
     return *uploaded[t];
   }

@@ -19,12 +19,12 @@ struct Sizes {
   std::string_view name;
   std::int64_t a = 0, b = 0, c = 0;
 
-  /// Smaller, a matrix in all of its sizes.
-  Sizes scaled(double factor, std::int64_t least) const {
+  /// `least` is for inputs that are as small as they get.
+  Sizes scaled(double factor, Sizes const& least) const {
     return {.name = name,
-            .a = scaled_size(a, factor, least),
-            .b = scaled_size(b, factor, least),
-            .c = scaled_size(c, factor, least)};
+            .a = scaled_size(a, factor, least.a),
+            .b = scaled_size(b, factor, least.b),
+            .c = scaled_size(c, factor, least.c)};
   }
 };
 
@@ -36,6 +36,7 @@ struct GraphGroup {
 struct ArrayGroup {
   std::vector<Case> cases;
   std::vector<Sizes> sizes;
+  Sizes checked;        ///< of the small input, on which results are compared with the host's
   bool each_d = false;  ///< for every number of features; otherwise the sizes tell all
   std::function<void(Bench&, Sizes const&, std::int64_t d)> run_float, run_bfloat16;
 };

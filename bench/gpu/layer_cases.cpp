@@ -171,10 +171,13 @@ class Layer {
                                   std::function<void()> const& op, auto result,
                                   std::function<Matrix<float>()> const& on_host) {
       using Element = std::remove_const_t<std::remove_pointer_t<decltype(result.data)>>;
+      spoil(bench_, out_);
       bench_.run<Element>(work, by, cost, op, result, on_host, closeness);
       if (std::string const captured = by + ", CUDA graph"; bench_.wants(work, captured)) {
         op();  // cuBLAS chooses its algorithms
         CapturedGraph const graph(bench_.context(), op);
+        spoil(bench_, out_);
+        spoil(bench_, gradients_);
         bench_.run<Element>(
             work, captured, cost, [&] { graph.launch(bench_.context()); }, result, on_host,
             closeness);

@@ -30,14 +30,12 @@ constexpr std::string_view usage = R"(relweave_gpu_bench [option...]
   --dtypes A,B       float, bfloat16 (default: both)
   --scale X          of all sizes, for small devices and tests (default 1)
   --repeats N        at most, of each case (default 30)
-  --seconds S        for the repeats of a case (default 0.5)
+  --seconds S        for the repeats of a case, at least five (default 0.2)
   --dump FOLDER      write the graphs as .npy files for peers, and run nothing
 )";
 
-/// Edges of the small graphs on which all results are compared with the host's, and the least
-/// number of rows and columns of other inputs.
+/// Edges of the small graphs on which all results are compared with the host's.
 constexpr double checked_edges = 2'000;
-constexpr std::int64_t least_size = 41;
 
 struct Options {
   Settings settings;
@@ -231,11 +229,11 @@ void run_all(Bench& bench, Options const& o) {
           });
         },
         [&](ArrayGroup const& group, Sizes const& sizes, Problem p) {
-          Sizes const whole = sizes.scaled(scale, least_size);
+          Sizes const whole = sizes.scaled(scale, group.checked);
           p.sizes = {whole.a, whole.b, whole.c};
           run_group(bench, group.cases, p, [&](bool checks) {
             (p.dtype == "float" ? group.run_float : group.run_bfloat16)(
-                bench, checks ? sizes.scaled(0, least_size) : whole, p.d);
+                bench, checks ? sizes.scaled(0, group.checked) : whole, p.d);
           });
         });
   }

@@ -152,7 +152,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where the results go")
     parser.add_argument("--device", default="cuda", help="cpu serves tests")
     parser.add_argument("--repeats", type=int, default=30)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--seconds", type=float, default=0.2)
     a = parser.parse_args()
     if a.list:
         for peer in PEERS:

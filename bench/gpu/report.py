@@ -149,6 +149,8 @@ def main() -> int:
     def read(path: Path | None) -> str:
         return path.read_text(encoding="utf-8") if path and path.exists() else ""
 
+    if not a.bench.exists():
+        parser.error(f"--bench: got {a.bench}, which does not exist; run the stage bench first")
     bench = json.loads(read(a.bench))
     peers = json.loads(read(a.peers) or '{"rows": []}')
     report = {

@@ -190,18 +190,22 @@ void pair_score(Bench& bench, Sizes const& sizes, std::int64_t d) {
 std::vector<ArrayGroup> row_groups() {
   return {{.cases = {{"row_normalize.forward", "relweave"}, {"row_normalize.backward", "relweave"}},
            .sizes = {{"rows_1m", 1'000'000}},
+           .checked = {"small", 41},
            .each_d = true,
            RELWEAVE_BOTH_TYPES(row_normalize)},
           {.cases = {{"gather_rows", "relweave"}, {"scatter_rows", "relweave"}},
            .sizes = {{"rows_1m_indices_4m", 1'000'000, 4'000'000}},
+           .checked = {"small", 41, 150},
            .each_d = true,
            RELWEAVE_BOTH_TYPES(gather_and_scatter)},
           {.cases = {{"segment_mean.forward", "relweave"}, {"segment_mean.backward", "relweave"}},
            .sizes = {{"users_200k_events_6m", 100'000, 200'000, 6'000'000}},
+           .checked = {"small", 41, 23, 300},
            .each_d = true,
            RELWEAVE_BOTH_TYPES(segment_mean)},
           {.cases = {{"pair_score.forward", "relweave"}, {"pair_score.backward", "relweave"}},
            .sizes = {{"rows_1m_pairs_4m", 1'000'000, 4'000'000}},
+           .checked = {"small", 41, 150},
            .each_d = true,
            RELWEAVE_BOTH_TYPES(pair_score)}};
 }

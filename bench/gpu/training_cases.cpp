@@ -162,10 +162,12 @@ void optimizers(Bench& bench, Sizes const& s, std::int64_t) {
 std::vector<ArrayGroup> training_groups() {
   return {{.cases = {{"loss.bpr", "relweave"}, {"loss.margin", "relweave"}},
            .sizes = {{"65536x64", 65'536, 64}},
+           .checked = {"small", 41, 13},
            .run_float = pairwise<float>,
            .run_bfloat16 = pairwise<bfloat16>},
           {.cases = {{"loss.dot_product", "relweave"}, {"loss.sampled_softmax", "relweave"}},
            .sizes = {{"8192x8192", 8'192, 8'192}},
+           .checked = {"small", 41, 53},
            .run_float = in_batch<float>,
            .run_bfloat16 = in_batch<bfloat16>},
           {.cases = {{"adam.step", "relweave"},
@@ -173,6 +175,7 @@ std::vector<ArrayGroup> training_groups() {
                      {"sgd.step", "relweave"},
                      {"sgd.step_rows", "relweave"}},
            .sizes = {{"rows_1m_moved_100k", 1'000'000, 100'000}},
+           .checked = {"small", 41, 23},
            .run_float = optimizers<float>,
            .run_bfloat16 = optimizers<bfloat16>}};
 }
