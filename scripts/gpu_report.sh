@@ -2,12 +2,12 @@
 # On a machine with an NVIDIA GPU: builds the library with CUDA, tests it, times every operation beside its peers, and
 # writes docs/benchmarks/gpu_<card>.json and .md. Needs no network, and what earlier stages left is kept, so that stages
 # may run one by one. See docs/benchmarks.md.
-# Usage: scripts/gpu_report.sh [option...] [stage...]      stages: build tests sanitizers bench peers report (default: all)
+# Usage: scripts/gpu_report.sh [option...] [stage...]    stages (default all): build tests sanitizers bench peers report
 #   --dry-run          build, then only list what would run; needs no GPU
 #   --prepare          on a machine with network: copy header-only dependencies to build/gpu-deps, and do nothing else
 #   --out FOLDER       of the report (default: docs/benchmarks)
 #   --scale, --dims, --dtypes, --workloads, --filter, --repeats, --seconds VALUE: as relweave_gpu_bench takes them
-# A Python with PyTorch is taken from $PYTHON (default: python3).
+# A Python with PyTorch is taken from $PYTHON (default: python3); $JOBS compilers run at once (default: all processors).
 set -uo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
 

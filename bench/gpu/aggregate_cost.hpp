@@ -11,14 +11,14 @@ struct AggregateCost {
   double d;
   double bytes;
 
-  /// Every edge's message and col; the offsets; out; for max the self term and a slot per row,
-  /// relation and feature.
+  /// Every edge's message and col; the offsets; out; for max the self term and a slot per row
+  /// with an edge and feature.
   Cost forward(Reduce reduce) const {
     bool const max = reduce == Reduce::max;
     return {.edges = graph.edges(),
             .bytes = graph.edges() * (d * bytes + 4) + 8 * csr_rows() +
                      rows() * d * bytes * (max ? 2 : 1) +
-                     (max ? csr_rows() * d * graph.slot_bytes() : 0)};
+                     (max ? filled_rows() * d * graph.slot_bytes() : 0)};
   }
 
   /// Of every edge the gradient, the destination and, for mean, relation and degree; all messages'
@@ -37,15 +37,16 @@ struct AggregateCost {
     double const slots = d * graph.slot_bytes();
     double const winners = max_backward == ops::MaxBackward::compare_slots
                                ? graph.edges() * (slots + 12)
-                               : csr_rows() * slots + graph.edges() * (2 * d / 8 + 8 + 4);
+                               : filled_rows() * slots + graph.edges() * (2 * d / 8 + 8 + 4);
     return {.edges = graph.edges(),
-            .bytes = 3 * rows() * d * bytes + winners + csr_rows() * d * bytes +
+            .bytes = 3 * rows() * d * bytes + winners + filled_rows() * d * bytes +
                      messages() * (d * bytes + 8)};
   }
 
  private:
   double rows() const { return static_cast<double>(graph.rows()); }
   double csr_rows() const { return static_cast<double>(graph.csr_rows()); }
+  double filled_rows() const { return static_cast<double>(graph.filled_rows()); }
   double messages() const { return static_cast<double>(graph.messages()); }
 };
 

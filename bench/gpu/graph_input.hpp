@@ -21,7 +21,10 @@ class GraphInput {
       row_bases_.push_back(rows_);
       message_bases_.push_back(messages_);
       rows_ += destination.n_dst;
-      csr_rows_ += destination.n_dst * std::ssize(destination.relations);
+      csr_rows_ += std::ssize(destination.row_offsets) - 1;
+      for (std::size_t row = 1; row < destination.row_offsets.size(); ++row) {
+        filled_rows_ += destination.row_offsets[row] > destination.row_offsets[row - 1] ? 1 : 0;
+      }
       messages_ += destination.message_rows;
     }
   }
@@ -29,8 +32,9 @@ class GraphInput {
   WorkloadGraph const& host() const { return graph_; }
   std::size_t destinations() const { return graph_.destinations.size(); }
   double edges() const { return static_cast<double>(graph_.edges()); }
-  std::int64_t rows() const { return rows_; }          // of all destinations
-  std::int64_t csr_rows() const { return csr_rows_; }  // likewise, of each relation
+  std::int64_t rows() const { return rows_; }                // of all destinations
+  std::int64_t csr_rows() const { return csr_rows_; }        // likewise, of each relation
+  std::int64_t filled_rows() const { return filled_rows_; }  // those of them that have an edge
   std::int64_t messages() const { return messages_; }
 
   /// The rows of destination t.
@@ -71,7 +75,7 @@ class GraphInput {
   Bench& bench_;
   WorkloadGraph graph_;
   std::vector<std::int64_t> row_bases_, message_bases_;
-  std::int64_t rows_ = 0, csr_rows_ = 0, messages_ = 0;
+  std::int64_t rows_ = 0, csr_rows_ = 0, filled_rows_ = 0, messages_ = 0;
   std::vector<std::unique_ptr<ops::DeviceCsr>> plain_, with_mask_;
 };
 
