@@ -211,7 +211,8 @@ void run_group(Bench& bench, std::vector<Case> const& cases, Problem const& prob
   }
 }
 
-void run_all(Bench& bench, Options const& o) {
+/// Calls `save` after each group: who runs out of time keeps what there is.
+void run_all(Bench& bench, Options const& o, std::function<void()> const& save) {
   double const scale = o.settings.scale;
   for (GraphWorkload const* const graph : inputs_of(o)) {
     std::unique_ptr<GraphInput> small, large;
@@ -227,6 +228,7 @@ void run_all(Bench& bench, Options const& o) {
             }
             (p.dtype == "float" ? group.run_float : group.run_bfloat16)(bench, *input, p.d);
           });
+          save();
         },
         [&](ArrayGroup const& group, Sizes const& sizes, Problem p) {
           Sizes const whole = sizes.scaled(scale, group.checked);
@@ -235,6 +237,7 @@ void run_all(Bench& bench, Options const& o) {
             (p.dtype == "float" ? group.run_float : group.run_bfloat16)(
                 bench, checks ? sizes.scaled(0, group.checked) : whole, p.d);
           });
+          save();
         });
   }
 }
@@ -300,19 +303,22 @@ int run(Options const& o) {
   Bench bench(o.settings);
   nlohmann::ordered_json report{{"device", device_json(bench)},
                                 {"scale", o.settings.scale},
-                                {"copy_bytes_per_s", bench.copy_bandwidth()}};
-  run_all(bench, o);
-  report["rows"] = nlohmann::ordered_json::array();
-  bool right = true;
-  for (Row const& row : bench.rows()) {
-    report["rows"].push_back(to_json(row));
-    right = right && row.wrong.empty();
-  }
+                                {"copy_bytes_per_s", bench.copy_bandwidth()},
+                                {"rows", nlohmann::ordered_json::array()}};
+  auto const save = [&] {
+    for (std::size_t i = report["rows"].size(); i < bench.rows().size(); ++i) {
+      report["rows"].push_back(to_json(bench.rows()[i]));
+    }
+    if (!o.json.empty()) {
+      std::ofstream(o.json) << report.dump(1) << '\n';
+    }
+  };
+  run_all(bench, o, save);
   if (o.json.empty()) {
     std::cout << report.dump(1) << '\n';
-  } else {
-    std::ofstream(o.json) << report.dump(1) << '\n';
   }
+  bool const right = std::all_of(bench.rows().begin(), bench.rows().end(),
+                                 [](Row const& row) { return row.wrong.empty(); });
   return right && bench.rows().size() == wanted.size() ? 0 : 1;
 }
 
