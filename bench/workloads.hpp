@@ -11,8 +11,11 @@
 #include <relweave/core/random.hpp>
 #include <relweave/graph/csr.hpp>
 
+#include <graph_workloads.hpp>
+
 // The inputs of all benchmarks, named once. Seeded: the same on every machine. Sizes are scaled so
-// that the largest needs some 300 MB with d = 128 float.
+// that the largest needs some 300 MB with d = 128 float; graph_workloads.hpp holds graphs for a
+// GPU.
 
 namespace relweave::bench {
 
@@ -52,18 +55,6 @@ struct WorkloadCsr {
             .message_rows = shape.sources * shape.relations};
   }
 };
-
-namespace detail {
-
-/// A number in [0, n) whose popularity falls with rank^-skew, ranks scattered over the numbers.
-inline std::int64_t popular(RandomStream& random, std::int64_t n, double skew) {
-  auto const count = static_cast<double>(n);
-  auto const rank =
-      static_cast<std::int64_t>(count * std::pow(random.uniform(), 1 / (1 - skew))) % n;
-  return skew == 0 ? rank : rank * 7919 % n;  // 7919 is prime: a permutation unless it divides n
-}
-
-}  // namespace detail
 
 /// Every row starts from the mean degree (drawn uniformly between a half and one and a half of it);
 /// with skew, edges go to popular rows instead. Neighbours ascend, as a graph builder leaves them.

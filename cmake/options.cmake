@@ -1,6 +1,7 @@
 option(RELWEAVE_TESTS "Build the C++ tests" OFF)
 option(RELWEAVE_EMULATION "With the tests: run CUDA kernels on the CPU, which needs CUDA's headers" ON)
 option(RELWEAVE_BENCH "Build the benchmarks" OFF)
+option(RELWEAVE_GPU_BENCH "Build the benchmark of device code, which needs no Google Benchmark" OFF)
 option(RELWEAVE_EXAMPLES "Build the C++ examples" OFF)
 option(RELWEAVE_PYTHON "Build the Python extension module" OFF)
 option(RELWEAVE_WERROR "Treat warnings as errors" OFF)
