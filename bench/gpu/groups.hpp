@@ -28,7 +28,8 @@ struct Sizes {
   }
 };
 
-/// Cases that share their input; `run_*` calls Bench::run for each of them.
+/// Cases that share their input; `run_*` calls Bench::run for each of them. `run_bfloat16` may be
+/// missing for graphs.
 struct GraphGroup {
   std::vector<Case> cases;
   std::function<void(Bench&, GraphInput&, std::int64_t d)> run_float, run_bfloat16;

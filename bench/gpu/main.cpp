@@ -140,7 +140,9 @@ void for_problems(Options const& o, GraphWorkload const* graph, OnGraph&& on_gra
     if (graph != nullptr) {
       for (std::int64_t const d : o.settings.dims) {
         for (auto const& group : graph_groups()) {
-          on_graph(group, Problem{std::string(graph->name), d, dtype});
+          if (dtype == "float" || group.run_bfloat16) {
+            on_graph(group, Problem{std::string(graph->name), d, dtype});
+          }
         }
       }
       continue;

@@ -13,6 +13,11 @@ namespace {
 
 constexpr std::string_view here = "DeviceBlock.upload";
 
+template <typename Id>
+std::size_t at(Id id) {
+  return static_cast<std::size_t>(index(id));
+}
+
 // Destinations whose edges one task numbers.
 constexpr std::int64_t task_rows = 1024;
 
@@ -39,11 +44,49 @@ void check(graph::Schema const& schema, BlockView const& block) {
   }
 }
 
-/// Where the messages of a relation lie: message row = base + source * step.
+/// Where the messages of a relation lie: base + source * step of a concatenated type, otherwise
+/// base + number[message row of the block].
 struct Place {
   std::int64_t base = 0;
   std::int64_t step = 0;
+  std::vector<NodeId> number;
 };
+
+/// Which message rows of the block the edges of a relation read, ascending.
+std::vector<NodeId> rows_read(DestinationBlock const& block, std::int32_t relation) {
+  RelationBlock const& r = block.relations[static_cast<std::size_t>(relation)];
+  std::vector<bool> read(static_cast<std::size_t>(r.message_rows), !r.source_rows.empty());
+  for (std::int64_t d = 0; r.source_rows.empty() && d < block.csr.n_dst; ++d) {
+    std::int64_t const row = d * block.csr.relations + relation;
+    for (EdgeOffset e = block.csr.row_offsets[row]; e < block.csr.row_offsets[row + 1]; ++e) {
+      std::int64_t const at = block.csr.cols[e] - r.message_base;
+      if (at >= 0 && at < r.message_rows) {  // else it is refused later
+        read[static_cast<std::size_t>(at)] = true;
+      }
+    }
+  }
+  std::vector<NodeId> rows;
+  for (std::size_t at = 0; at < read.size(); ++at) {
+    if (read[at]) {
+      rows.push_back(static_cast<NodeId>(at));
+    }
+  }
+  return rows;
+}
+
+/// The messages of one relation from the sources that it reads.
+void select(CudaContext const& ctx, RelationBlock const& relation, std::int64_t message_base,
+            std::vector<NodeId> const& read, std::int64_t n_src, DeviceBlock::Selection& to,
+            std::vector<NodeId>& number) {
+  std::vector<NodeId> sources;
+  number.assign(static_cast<std::size_t>(relation.message_rows), -1);
+  for (NodeId const row : read) {
+    number[static_cast<std::size_t>(row)] = static_cast<NodeId>(sources.size());
+    sources.push_back(relation.source_rows.empty() ? row : relation.source_rows[row]);
+  }
+  to.message_base = message_base;
+  to.sources.upload(ctx, {sources.data(), std::ssize(sources)}, n_src);
+}
 
 }  // namespace
 
@@ -62,30 +105,57 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
   check(schema, block);
   auto const type_count = static_cast<std::size_t>(schema.node_type_count());
   types_.assign(type_count, {});
-  std::vector<Place> place(static_cast<std::size_t>(schema.relation_count()));
+  selections_.resize(static_cast<std::size_t>(schema.relation_count()));
+  std::vector<Place> place(selections_.size());
+  std::vector<std::vector<NodeId>> read(selections_.size());
   std::int64_t n_dst = 0;
   std::int64_t message_rows = 0;
   std::int64_t edges = 0;
   std::int32_t relations = 0;
   for (std::size_t t = 0; t < type_count; ++t) {
-    auto const out = relations_out(schema, static_cast<NodeTypeId>(t));
     RelationCsrView<> const& csr = block.destinations[t].csr;
-    types_[t] = {.n_src = block.n_src[t],
-                 .n_dst = csr.n_dst,
-                 .dst_base = n_dst,
-                 .message_base = message_rows};
-    for (std::size_t k = 0; k < out.size(); ++k) {
-      place[static_cast<std::size_t>(index(out[k]))] = {message_rows + static_cast<std::int64_t>(k),
-                                                        std::ssize(out)};
-    }
+    types_[t] = {.n_src = block.n_src[t], .n_dst = csr.n_dst, .dst_base = n_dst};
     n_dst += csr.n_dst;
-    message_rows += block.n_src[t] * std::ssize(out);
     edges += csr.cols.size;
     relations = std::max(relations, csr.relations);
+  }
+  for (std::size_t t = 0; t < type_count; ++t) {
+    auto const out = relations_out(schema, static_cast<NodeTypeId>(t));
+    std::int64_t all = types_[t].n_src * std::ssize(out);
+    std::int64_t used = 0;
+    for (RelationId const r : out) {
+      if (std::ssize(out) > 1) {
+        auto const into = schema.relations_into(schema.relation(r).destination);
+        auto const position = std::find(into.begin(), into.end(), r) - into.begin();
+        read[at(r)] = rows_read(block.destinations[at(schema.relation(r).destination)],
+                                static_cast<std::int32_t>(position));
+        used += std::ssize(read[at(r)]);
+      }
+    }
+    types_[t].message_base = message_rows;
+    types_[t].concatenated = std::ssize(out) <= 1 || 2 * used >= all;
+    for (std::size_t k = 0; k < out.size(); ++k) {
+      place[at(out[k])].base = message_rows + static_cast<std::int64_t>(k);
+      place[at(out[k])].step = std::ssize(out);
+      if (!types_[t].concatenated) {
+        place[at(out[k])].base = message_rows;
+        message_rows += std::ssize(read[at(out[k])]);
+      }
+    }
+    message_rows += types_[t].concatenated ? all : 0;
   }
   if (message_rows > std::numeric_limits<NodeId>::max()) {
     raise<GraphError>(here, "block", std::to_string(message_rows) + " message rows",
                       "fewer than 2^31", "Use sampled blocks instead of the whole graph.");
+  }
+
+  for (std::int32_t t = 0; t < schema.node_type_count(); ++t) {
+    for (RelationBlock const& r : block.destinations[static_cast<std::size_t>(t)].relations) {
+      if (!types_[at(r.source)].concatenated) {
+        select(ctx, r, place[at(r.relation)].base, read[at(r.relation)], types_[at(r.source)].n_src,
+               selections_[at(r.relation)], place[at(r.relation)].number);
+      }
+    }
   }
 
   row_offsets_.resize(static_cast<std::size_t>(n_dst * relations + 1));
@@ -105,16 +175,16 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
             }
             for (std::int32_t r = 0; r < from.csr.relations; ++r) {
               RelationBlock const& relation = from.relations[static_cast<std::size_t>(r)];
-              Place const to = place[static_cast<std::size_t>(index(relation.relation))];
-              std::int64_t const limit =
-                  block.n_src[static_cast<std::size_t>(index(relation.source))];
+              Place const& to = place[at(relation.relation)];
+              std::int64_t const limit = block.n_src[at(relation.source)];
               std::int64_t const row = d * from.csr.relations + r;
               for (EdgeOffset e = from.csr.row_offsets[row]; e < from.csr.row_offsets[row + 1];
                    ++e) {
-                std::int64_t source = from.csr.cols[e] - relation.message_base;
-                bool inside = source >= 0 && source < relation.message_rows;
+                std::int64_t const message = from.csr.cols[e] - relation.message_base;
+                bool inside = message >= 0 && message < relation.message_rows;
+                std::int64_t source = message;
                 if (inside && !relation.source_rows.empty()) {
-                  source = relation.source_rows[source];
+                  source = relation.source_rows[message];
                 }
                 inside = inside && source >= 0 && source < limit;
                 if (!inside) {
@@ -122,8 +192,9 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
                       here, "csr.cols", std::to_string(from.csr.cols[e]),
                       "message rows of relation " + schema.full_name(relation.relation));
                 }
-                cols_[static_cast<std::size_t>(first_edge + e)] =
-                    static_cast<NodeId>(to.base + source * to.step);
+                cols_[static_cast<std::size_t>(first_edge + e)] = static_cast<NodeId>(
+                    to.number.empty() ? to.base + source * to.step
+                                      : to.base + to.number[static_cast<std::size_t>(message)]);
               }
             }
           }

@@ -143,8 +143,23 @@ void DeviceHeteroSage::forward(CudaContext const& ctx,
                          parameters.matrix(network_.self(l, type)), {}, {},
                          c.self.view().row_slice(block.dst_base(type), block.n_dst(type)));
       Concatenated const& w = layer.types[t];
-      if (w.relations > 0) {
-        std::int64_t const width = w.relations * layer.out;
+      std::int64_t const width = w.relations * layer.out;
+      if (!block.concatenated(type)) {
+        auto const out = relations_out(network_.schema(), type);
+        for (std::int64_t k = 0; k < w.relations; ++k) {
+          auto const& selection = block.selection(out[static_cast<std::size_t>(k)]);
+          std::int64_t const rows = selection.sources.size();
+          DeviceWorkspace::Scope scratch(ctx.workspace, here);
+          auto const gathered = scratch.matrix<float>(rows, x.cols);
+          ops::gather_rows<float>(ctx, x, selection.sources.view(), gathered);
+          ops::linear<float>(ctx, gathered,
+                             ConstView(c.tensors.data() + w.weight, w.in, width)
+                                 .col_slice(k * layer.out, layer.out),
+                             {c.tensors.data() + w.bias + k * layer.out, layer.out},
+                             {.activation = Activation::relu},
+                             c.messages.view().row_slice(selection.message_base, rows));
+        }
+      } else if (w.relations > 0) {
         ops::linear<float>(ctx, x, {c.tensors.data() + w.weight, w.in, width},
                            {c.tensors.data() + w.bias, width}, {.activation = Activation::relu},
                            by_source(c.messages.view(), block, type, w.relations));
@@ -195,8 +210,33 @@ void DeviceHeteroSage::backward(CudaContext const& ctx,
         below = grad_inputs[t];
       }
       Concatenated const& w = layer.types[t];
-      if (w.relations > 0) {
-        std::int64_t const width = w.relations * layer.out;
+      std::int64_t const width = w.relations * layer.out;
+      if (!block.concatenated(type)) {
+        set_zero(ctx, below);
+        auto const out = relations_out(network_.schema(), type);
+        for (std::int64_t k = 0; k < w.relations; ++k) {
+          auto const& selection = block.selection(out[static_cast<std::size_t>(k)]);
+          std::int64_t const rows = selection.sources.size();
+          DeviceWorkspace::Scope inner(ctx.workspace, here);
+          auto const gathered = inner.matrix<float>(rows, x.cols);
+          auto const grad_gathered = inner.matrix<float>(below.empty() ? 0 : rows, x.cols);
+          ops::gather_rows<float>(ctx, x, selection.sources.view(), gathered);
+          ops::linear_backward<float>(
+              ctx, gathered,
+              ConstView(c.tensors.data() + w.weight, w.in, width)
+                  .col_slice(k * layer.out, layer.out),
+              c.messages.view().row_slice(selection.message_base, rows),
+              grad_messages.row_slice(selection.message_base, rows),
+              {.activation = Activation::relu},
+              {.x = grad_gathered,
+               .weight = View(grad_tensors.data + w.weight, w.in, width)
+                             .col_slice(k * layer.out, layer.out),
+               .bias = {grad_tensors.data + w.bias + k * layer.out, layer.out}});
+          if (!below.empty()) {
+            ops::scatter_rows<float>(ctx, grad_gathered, selection.sources, below);
+          }
+        }
+      } else if (w.relations > 0) {
         ops::linear_backward<float>(
             ctx, x, {c.tensors.data() + w.weight, w.in, width},
             by_source<float const>(c.messages.view(), block, type, w.relations),

@@ -205,6 +205,35 @@ TEST_CASE("a network on a device equals the host's on sampled blocks", "[nn][het
   check_equal(twins, blocks.blocks());
 }
 
+TEST_CASE("a type whose messages are hardly read makes those alone", "[nn][hetero_sage][gpu]") {
+  graph::Schema const schema({"a", "b"}, {{NodeTypeId{0}, "x", NodeTypeId{0}},
+                                          {NodeTypeId{0}, "y", NodeTypeId{0}},
+                                          {NodeTypeId{0}, "z", NodeTypeId{1}},
+                                          {NodeTypeId{1}, "x", NodeTypeId{0}}});
+  Twins twins(two_layers());
+  twins.sample.schema = schema;
+  graph::HeteroGraphBuilder builder(schema, {50, 9});
+  for (std::int32_t r = 0; r < 4; ++r) {
+    std::int64_t const edges = r == 1 ? 0 : 12;  // and a relation without any
+    auto const s = random_indices(edges, r == 3 ? 9 : 50, static_cast<std::uint64_t>(r));
+    auto const d = random_indices(edges, r == 2 ? 9 : 50, static_cast<std::uint64_t>(r) + 10);
+    builder.add_edges(static_cast<RelationId>(r), view_of(s), view_of(d));
+  }
+  twins.graph = builder.build({});
+  twins.sage = HeteroSage<float>(schema, {.in_features = {6, 6}, .out_features = {16, 8}});
+  twins.parameters = {};
+  twins.sage.register_parameters(twins.parameters);
+  twins.parameters.allocate();
+  twins.sage.initialize(twins.parameters, 8);
+  std::vector<BlockView> const views(2, twins.graph.block());
+
+  DeviceBlock const block(twins.ctx, schema, views[0]);
+  CHECK_FALSE(block.concatenated(NodeTypeId{0}));
+  CHECK(block.concatenated(NodeTypeId{1}));
+  CHECK(block.csr().view().message_rows <= 12 + 12 + 9);
+  check_equal(twins, views);
+}
+
 TEST_CASE("directions that share weights add up their gradients on a device",
           "[nn][hetero_sage][gpu]") {
   graph::Schema const schema({"a", "b"}, {{NodeTypeId{0}, "co", NodeTypeId{0}},
@@ -281,7 +310,7 @@ TEST_CASE("a device block refuses what is not of the schema", "[nn][hetero_sage]
     CHECK_THROWS_AS(to.upload(twins.ctx, twins.sample.schema, block), IndexError);
   }
   SECTION("more messages than a NodeId counts") {
-    std::vector<std::int64_t> n_src{1, std::int64_t{3} << 30, 1};
+    std::vector<std::int64_t> n_src{30, 50, std::int64_t{3} << 30};
     block.n_src = n_src;
     CHECK_THROWS_WITH(to.upload(twins.ctx, twins.sample.schema, block),
                       Catch::Contains("message rows") && Catch::Contains("fewer than 2^31"));

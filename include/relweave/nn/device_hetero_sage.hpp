@@ -31,10 +31,10 @@ struct DeviceHeteroSageCache {
 };
 
 /// HeteroSage on a device: the same formula and parameters. A layer is one product per type for the
-/// messages of all relations out of it, one per type for the nodes' own term, and one aggregation
-/// for all types and relations. No call allocates or waits once the cache, and a workspace that
-/// grows on demand, have seen the largest block; so a step can be captured in a CUDA graph.
-/// Determinism: run_to_run on one type of device.
+/// messages of all relations out of it (or one per relation, see DeviceBlock), one per type for the
+/// nodes' own term, and one aggregation for all types and relations. No call allocates or waits
+/// once the cache, and a workspace that grows on demand, have seen the largest block; so a step can
+/// be captured in a CUDA graph. Determinism: run_to_run on one type of device.
 class RELWEAVE_API DeviceHeteroSage {
  public:
   /// `parameters`: where the network registered its tensors; their layout is kept, not their
