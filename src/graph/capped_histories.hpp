@@ -1,32 +1,50 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include <relweave/core/buffer.hpp>
 #include <relweave/graph/co_interaction.hpp>
+
+#include "log_index.hpp"
+#include "stage_progress.hpp"
 
 namespace relweave::graph {
 
-/// The items that make pairs: of every user the most recent ones without repeats, ascending by
-/// item; and the reverse, where each item occurs.
+/// The items that make pairs, of a part of the users: of each the most recent ones without repeats,
+/// ascending by item; and the reverse, whose history holds an item.
 struct CappedHistories {
-  std::vector<std::int64_t> offsets;  // (users + 1)
-  std::vector<NodeId> item;
-  std::vector<std::int64_t> time;
-  std::vector<NodeId> user;
+  struct History {
+    std::int64_t begin;  // in `item` and `time`
+    std::int32_t length;
+  };
+
+  std::vector<History> of_user;
+  Buffer<NodeId> item;
+  Buffer<std::int64_t> time;               // empty without a window
   std::vector<std::int64_t> item_offsets;  // (items + 1)
-  std::vector<std::int64_t> occurrences;   // positions in `item`, grouped by item
+  Buffer<NodeId> holders;                  // positions in of_user, grouped by item
 
   std::int64_t item_count() const { return std::ssize(item_offsets) - 1; }
-  /// Users whose history holds the item.
+  /// Users of this part whose history holds the item.
   std::int64_t degree(std::int64_t i) const {
     auto const k = static_cast<std::size_t>(i);
     return item_offsets[k + 1] - item_offsets[k];
   }
 };
 
-/// Fills the report's fields about events and users.
+/// A user's events before they are capped.
+struct UserEvent {
+  std::int64_t time;
+  NodeId item;
+};
+
+/// The histories of the users in [bounds[0], bounds[last]). The events of the users between two
+/// bounds are in memory at the same time. Adds to the report's fields about events and users.
 CappedHistories cap_histories(HostContext const& ctx, InteractionLogView const& log,
-                              CoInteractionConfig const& config, CoInteractionReport& report);
+                              LogIndex const& index, std::span<NodeId const> bounds,
+                              CoInteractionConfig const& config, CoInteractionReport& report,
+                              StageProgress& progress);
 
 }  // namespace relweave::graph
