@@ -10,8 +10,9 @@ namespace relweave::graph {
 
 namespace {
 
-/// Leaves the history of one user at the front of [first, last) and returns its end.
-UserEvent* cap(UserEvent* first, UserEvent* last, std::int64_t max_history,
+/// Leaves the history of one user, with ranks for items, at the front of [first, last) and returns
+/// its end.
+UserEvent* cap(UserEvent* first, UserEvent* last, std::int64_t max_history, ItemOrder const& order,
                CoInteractionReport& report) {
   for (UserEvent const* e = first; e != last; ++e) {
     report.out_of_order += e != first && e->time < (e - 1)->time ? 1 : 0;
@@ -28,9 +29,11 @@ UserEvent* cap(UserEvent* first, UserEvent* last, std::int64_t max_history,
       return std::tuple(a.time, a.item) > std::tuple(b.time, b.item);
     });
     end = first + max_history;
-    std::sort(first, end,
-              [](UserEvent const& a, UserEvent const& b) { return a.item < b.item; });
   }
+  for (UserEvent* e = first; e != end; ++e) {
+    e->item = order.rank_of[static_cast<std::size_t>(e->item)];
+  }
+  std::sort(first, end, [](UserEvent const& a, UserEvent const& b) { return a.item < b.item; });
   report.users += end != first ? 1 : 0;
   report.single_item_users += end - first == 1 ? 1 : 0;
   return end;
@@ -65,9 +68,9 @@ std::vector<Lane> lanes_of(NodeId first, NodeId last, int threads, std::int64_t 
   return lanes;
 }
 
-void cap_lane(InteractionLogView const& log, LogIndex const& index, Lane const& lane,
-              NodeId first_user, std::int64_t max_history, CoInteractionReport& report,
-              CappedHistories& result) {
+void cap_lane(InteractionLogView const& log, LogIndex const& index, ItemOrder const& order,
+              Lane const& lane, NodeId first_user, std::int64_t max_history,
+              CoInteractionReport& report, CappedHistories& result) {
   Buffer<UserEvent> events(lane.events);
   std::vector<std::int64_t> ends;  // of each user, of the events that are there
   std::int64_t begin = 0;
@@ -83,7 +86,7 @@ void cap_lane(InteractionLogView const& log, LogIndex const& index, Lane const& 
   UserEvent* first = events.data();
   for (NodeId user = lane.first; user < lane.last; ++user) {
     UserEvent* const last = events.data() + ends[static_cast<std::size_t>(user - lane.first)];
-    UserEvent const* const end = cap(first, last, max_history, report);
+    UserEvent const* const end = cap(first, last, max_history, order, report);
     result.of_user[static_cast<std::size_t>(user - first_user)] = {
         .begin = place, .length = static_cast<std::int32_t>(end - first)};
     for (UserEvent const* e = first; e != end; ++e, ++place) {
@@ -119,9 +122,9 @@ void index_items(std::int64_t item_count, CappedHistories& histories) {
 }  // namespace
 
 CappedHistories cap_histories(HostContext const& ctx, InteractionLogView const& log,
-                              LogIndex const& index, std::span<NodeId const> bounds,
-                              CoInteractionConfig const& config, CoInteractionReport& report,
-                              StageProgress& progress) {
+                              LogIndex const& index, ItemOrder const& order,
+                              std::span<NodeId const> bounds, CoInteractionConfig const& config,
+                              CoInteractionReport& report, StageProgress& progress) {
   std::vector<std::vector<Lane>> blocks;
   std::int64_t room = 0;
   for (std::size_t b = 0; b + 1 < bounds.size(); ++b) {
@@ -137,7 +140,7 @@ CappedHistories cap_histories(HostContext const& ctx, InteractionLogView const& 
     progress.begin_phase(std::ssize(lanes));
     parallel_for(ctx, std::ssize(lanes), [&](std::int64_t task) {
       auto const k = static_cast<std::size_t>(task);
-      cap_lane(log, index, lanes[k], bounds.front(), config.max_history, parts[k], result);
+      cap_lane(log, index, order, lanes[k], bounds.front(), config.max_history, parts[k], result);
       progress.step();
     });
     for (CoInteractionReport const& part : parts) {

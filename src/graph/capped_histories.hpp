@@ -7,13 +7,14 @@
 #include <relweave/core/buffer.hpp>
 #include <relweave/graph/co_interaction.hpp>
 
+#include "item_order.hpp"
 #include "log_index.hpp"
 #include "stage_progress.hpp"
 
 namespace relweave::graph {
 
 /// The items that make pairs, of a part of the users: of each the most recent ones without repeats,
-/// ascending by item; and the reverse, whose history holds an item.
+/// ascending; and the reverse, whose history holds an item. Items are ranks of an ItemOrder.
 struct CappedHistories {
   struct History {
     std::int64_t begin;  // in `item` and `time`
@@ -43,8 +44,8 @@ struct UserEvent {
 /// The histories of the users in [bounds[0], bounds[last]). The events of the users between two
 /// bounds are in memory at the same time. Adds to the report's fields about events and users.
 CappedHistories cap_histories(HostContext const& ctx, InteractionLogView const& log,
-                              LogIndex const& index, std::span<NodeId const> bounds,
-                              CoInteractionConfig const& config, CoInteractionReport& report,
-                              StageProgress& progress);
+                              LogIndex const& index, ItemOrder const& order,
+                              std::span<NodeId const> bounds, CoInteractionConfig const& config,
+                              CoInteractionReport& report, StageProgress& progress);
 
 }  // namespace relweave::graph

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -10,6 +11,7 @@
 
 #include "capped_histories.hpp"
 #include "count_runs.hpp"
+#include "item_order.hpp"
 #include "link_selector.hpp"
 #include "link_store.hpp"
 #include "memory_plan.hpp"
@@ -49,8 +51,10 @@ class LinkFinder {
         index_(log, config.strong_only, report),
         plan_(plan_memory(threads_of(ctx), index_, types, config)),
         progress_(progress, phases()),
+        order_(order_by_events(log, types)),
         selection_{.types = types,
                    .config = config,
+                   .order = order_,
                    .degrees = std::vector<std::int32_t>(static_cast<std::size_t>(log.item_count))} {
     ctx_.threads = plan_.threads;
     report_.planned_bytes = plan_.peak_bytes;
@@ -58,17 +62,17 @@ class LinkFinder {
   }
 
   ItemLinks find() {
-    std::unique_ptr<SpillFile> const file =
-        plan_.links_in_file ? std::make_unique<SpillFile>(config_.temp_folder) : nullptr;
-    LinkStore store(bounds_, file.get());
+    if (plan_.links_in_file) {
+      link_file_ = std::make_unique<SpillFile>(config_.temp_folder);
+    }
     if (plan_.parts.size() > 1) {
-      choose_from_runs(store);
+      choose_from_runs();
     } else {
       CappedHistories const histories = cap(plan_.parts.front());
-      choose(ctx_, store, [&](std::size_t) { return PairCounter(histories, config_); });
+      choose(ctx_, [&](std::size_t) { return PairCounter(histories, config_); });
     }
-    report_.spilled_bytes += file ? file->size() : 0;
-    ItemLinks links = store.join(ctx_, types_, plan_, report_, progress_);
+    report_.spilled_bytes += link_file_ ? link_file_->size() : 0;
+    ItemLinks links = store_->join(ctx_, types_, plan_, report_, progress_);
     report_.beyond_top = report_.links_found - report_.below_min_count - report_.links;
     progress_.finish();
     return links;
@@ -92,7 +96,7 @@ class LinkFinder {
   CappedHistories cap(std::span<NodeId const> bounds) {
     report_.log_passes += std::ssize(bounds) - 1;
     CappedHistories histories =
-        cap_histories(ctx_, log_, index_, bounds, config_, report_, progress_);
+        cap_histories(ctx_, log_, index_, order_, bounds, config_, report_, progress_);
     for (std::int64_t i = 0; i < log_.item_count; ++i) {
       std::int64_t const degree = histories.degree(i);
       selection_.degrees[static_cast<std::size_t>(i)] += static_cast<std::int32_t>(degree);
@@ -126,12 +130,23 @@ class LinkFinder {
     });
   }
 
+  /// Links are split by ids, of which those with many users are the ends of many.
+  std::vector<std::int64_t> ranges_of_ids() const {
+    std::vector<std::int64_t> users(order_.rank_of.size());
+    std::transform(order_.rank_of.begin(), order_.rank_of.end(), users.begin(), [&](NodeId rank) {
+      return selection_.degrees[static_cast<std::size_t>(rank)];
+    });
+    return balanced_bounds(users, std::ssize(bounds_) - 1);
+  }
+
   template <typename MakeSource>
-  void choose(HostContext const& ctx, LinkStore& store, MakeSource const& make_source) {
+  void choose(HostContext const& ctx, MakeSource const& make_source) {
+    selection_.learn_degrees();
+    store_.emplace(ranges_of_ids(), link_file_.get());
     std::vector<CoInteractionReport> parts(bounds_.size() - 1);
     for_ranges(
         ctx, make_source,
-        [&](std::size_t) { return LinkSelector(selection_, plan_.buffer_bytes, store); },
+        [&](std::size_t) { return LinkSelector(selection_, plan_.buffer_bytes, *store_); },
         [&](std::size_t range, LinkSelector& selector) { selector.finish(parts[range]); });
     std::int64_t const ends = config_.top_neighbors > 0 ? 2 : 1;  // that counted each pair
     for (CoInteractionReport const& part : parts) {
@@ -155,7 +170,7 @@ class LinkFinder {
     return run;
   }
 
-  void choose_from_runs(LinkStore& store) {
+  void choose_from_runs() {
     auto file = std::make_unique<SpillFile>(config_.temp_folder);
     std::vector<CountRun> runs;
     for (auto const& bounds : plan_.parts) {
@@ -189,7 +204,7 @@ class LinkFinder {
       runs = std::move(next);
     }
     read(runs, [&](HostContext const& ctx, auto const& make_source) {
-      choose(ctx, store, make_source);
+      choose(ctx, make_source);
     });
   }
 
@@ -201,8 +216,11 @@ class LinkFinder {
   LogIndex index_;
   MemoryPlan plan_;
   StageProgress progress_;
+  ItemOrder order_;
   Selection selection_;
-  std::vector<std::int64_t> bounds_;  // of the ranges of items
+  std::unique_ptr<SpillFile> link_file_;
+  std::optional<LinkStore> store_;
+  std::vector<std::int64_t> bounds_;  // of the ranges of ranks
 };
 
 }  // namespace

@@ -11,10 +11,20 @@ namespace {
 constexpr double pmi_damping = 5;  // a pair seen once says little
 
 bool stronger(Neighbor const& a, Neighbor const& b) {
-  return a.weight != b.weight ? a.weight > b.weight : a.item < b.item;
+  return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
 }
 
 }  // namespace
+
+void Selection::learn_degrees() {
+  lowest_degrees = degrees;
+  for (std::size_t t = 0; t < types.names.size(); ++t) {
+    for (auto i = static_cast<std::size_t>(types.offsets[t]) + 1;
+         i < static_cast<std::size_t>(types.offsets[t + 1]); ++i) {
+      lowest_degrees[i] = std::min(lowest_degrees[i], lowest_degrees[i - 1]);
+    }
+  }
+}
 
 LinkSelector::LinkSelector(Selection const& selection, std::int64_t buffer_bytes, LinkStore& store)
     : selection_(selection),
@@ -31,86 +41,102 @@ LinkSelector::LinkSelector(Selection const& selection, std::int64_t buffer_bytes
 
 void LinkSelector::take(NodeId i, NeighborCounts const& counts) {
   CoInteractionConfig const& config = selection_.config;
-  auto const singles = std::ssize(counts.met()) - std::ssize(counts.repeated());
+  std::int64_t const singles = std::ssize(counts.met()) - std::ssize(counts.repeated());
   found_.links_found += std::ssize(counts.met());
   found_.pairs += singles;
-  found_.below_min_count += config.min_count > 1 ? singles : 0;
-  auto const accept = [&](NodeId j, std::int32_t count) {
-    if (config.top_neighbors == 0) {
-      keep(i, {.weight = weight_of(i, j, count), .item = j, .count = count});
-    } else if (Top& top = top_of(j); count >= top.lowest_count) {
-      offer(i, top, j, count);
-    }
-  };
   // The highest counts first: they raise the bar for those who met once, which are most.
   for (NodeId const j : counts.repeated()) {
     std::int32_t const count = counts.of(j);
     found_.pairs += count;
-    if (count >= config.min_count) {
-      accept(j, count);
-    } else {
+    if (count < config.min_count) {
       ++found_.below_min_count;
+    } else if (std::size_t const type = type_of(j); count >= tops_[type].lowest_count) {
+      offer(i, type, j, count);
     }
   }
-  bool const singles_may_be_kept =
-      config.min_count == 1 && singles > 0 &&
-      std::any_of(tops_.begin(), tops_.end(), [](Top const& t) { return t.lowest_count <= 1; });
-  if (singles_may_be_kept) {
-    for (NodeId const j : counts.met()) {
-      if (counts.of(j) == 1) {
-        accept(j, 1);
-      }
-    }
+  if (config.min_count > 1) {
+    found_.below_min_count += singles;
+  } else if (singles > 0) {
+    take_singles(i, counts);
   }
-  for (Top& top : tops_) {
+  for (std::size_t type = 0; type < tops_.size(); ++type) {
+    Top& top = tops_[type];
     if (std::ssize(top.neighbors) > config.top_neighbors) {
-      cut(i, top);
+      cut(i, type);
     }
     for (Neighbor const& neighbor : top.neighbors) {
       keep(i, neighbor);
     }
     top.neighbors.clear();
     top.lowest_count = 0;
+    top.first_single = 0;
   }
 }
 
-LinkSelector::Top& LinkSelector::top_of(NodeId j) {
+void LinkSelector::take_singles(NodeId i, NeighborCounts const& counts) {
+  for (NodeId const j : counts.met()) {
+    std::size_t const type = type_of(j);
+    if (j >= tops_[type].first_single && counts.of(j) == 1) {
+      offer(i, type, j, 1);
+    }
+  }
+}
+
+std::size_t LinkSelector::type_of(NodeId j) const {
   auto const& offsets = selection_.types.offsets;
   if (tops_.size() > 16) {
-    return tops_[static_cast<std::size_t>(index(selection_.types.type_of(j)))];
+    return static_cast<std::size_t>(index(selection_.types.type_of(j)));
   }
   std::size_t type = 0;  // without a branch that could be guessed wrong
   for (std::size_t t = 1; t < tops_.size(); ++t) {
     type += static_cast<std::size_t>(j >= offsets[t]);
   }
-  return tops_[type];
+  return type;
 }
 
-void LinkSelector::offer(NodeId i, Top& top, NodeId j, std::int32_t count) {
+void LinkSelector::offer(NodeId i, std::size_t type, NodeId j, std::int32_t count) {
   auto const limit = static_cast<std::size_t>(selection_.config.top_neighbors);
-  Neighbor const neighbor{.weight = weight_of(i, j, count), .item = j, .count = count};
+  Neighbor const neighbor{.weight = weight_of(i, j, count),
+                          .id = selection_.order.id_of[static_cast<std::size_t>(j)],
+                          .count = count};
+  if (limit == 0) {
+    keep(i, neighbor);
+    return;
+  }
+  Top& top = tops_[type];
   if (top.neighbors.size() >= limit && !stronger(neighbor, top.weakest)) {
     return;
   }
   top.neighbors.push_back(neighbor);
   if (top.neighbors.size() == limit || top.neighbors.size() == 2 * limit) {
-    cut(i, top);
+    cut(i, type);
   }
 }
 
-void LinkSelector::cut(NodeId i, Top& top) const {
+void LinkSelector::cut(NodeId i, std::size_t type) {
+  Top& top = tops_[type];
   auto const last = top.neighbors.begin() + selection_.config.top_neighbors - 1;
   std::nth_element(top.neighbors.begin(), last, top.neighbors.end(), stronger);
   top.neighbors.erase(last + 1, top.neighbors.end());
   top.weakest = *last;
-  top.lowest_count = lowest_count_for(i, top.weakest.weight);
+  double const weight = static_cast<double>(top.weakest.weight) * (1 - 1e-6);  // above all rounding
+  if (weight > 1e-6) {
+    top.lowest_count = lowest_count_for(i, weight);
+    auto const first = selection_.lowest_degrees.begin();
+    auto const& offsets = selection_.types.offsets;
+    auto const single = std::partition_point(
+        first + offsets[type], first + offsets[type + 1],
+        [most = highest_degree_for(i, weight)](std::int32_t degree) { return degree > most; });
+    top.first_single = static_cast<NodeId>(single - first);
+  }
+}
+
+double LinkSelector::degree(NodeId item) const {
+  return static_cast<double>(selection_.degrees[static_cast<std::size_t>(item)]);
 }
 
 float LinkSelector::weight_of(NodeId i, NodeId j, std::int32_t count) const {
   auto const c = static_cast<double>(count);
-  auto const degree = [&](NodeId item) {
-    return static_cast<double>(selection_.degrees[static_cast<std::size_t>(item)]);
-  };
   switch (selection_.config.weight) {
     case EdgeWeight::cosine:
       return static_cast<float>(c / std::sqrt(degree(i) * degree(j)));
@@ -124,22 +150,17 @@ float LinkSelector::weight_of(NodeId i, NodeId j, std::int32_t count) const {
   return static_cast<float>(c);
 }
 
-/// The other item has at least as many users as the two share, which bounds the weight from above
-/// for a count. So most counts are known to be too low without a look at the other item.
-std::int32_t LinkSelector::lowest_count_for(NodeId i, float weight) const {
-  double const w = static_cast<double>(weight) * (1 - 1e-6);  // more than all rounding
-  if (w < 1e-6) {
-    return 0;
-  }
-  auto const degree = static_cast<double>(selection_.degrees[static_cast<std::size_t>(i)]);
-  double lowest = w;
+/// The lowest count that may reach the weight. The other item has at least as many users as the two
+/// share, so most counts are known to be too low without a look at it.
+std::int32_t LinkSelector::lowest_count_for(NodeId i, double weight) const {
+  double lowest = weight;
   switch (selection_.config.weight) {
     case EdgeWeight::cosine:  // c / sqrt(degree * c) at most
-      lowest = w * w * degree;
+      lowest = weight * weight * degree(i);
       break;
     case EdgeWeight::pmi: {  // log(events / degree) * c / (c + damping) at most
-      double const share = w / std::log(static_cast<double>(selection_.events) / degree);
-      lowest = share < 1 ? pmi_damping * share / (1 - share) : lowest;
+      double const share = weight / std::log(static_cast<double>(selection_.events) / degree(i));
+      lowest = share < 1 ? pmi_damping * share / (1 - share) : std::numeric_limits<double>::max();
       break;
     }
     case EdgeWeight::count:
@@ -149,9 +170,24 @@ std::int32_t LinkSelector::lowest_count_for(NodeId i, float weight) const {
   return static_cast<std::int32_t>(std::min(std::ceil(lowest), most));
 }
 
+/// The most users of another item that may reach the weight with a count of one.
+double LinkSelector::highest_degree_for(NodeId i, double weight) const {
+  switch (selection_.config.weight) {
+    case EdgeWeight::cosine:
+      return 1 / (weight * weight * degree(i));
+    case EdgeWeight::pmi:
+      return static_cast<double>(selection_.events) /
+             (degree(i) * std::exp(weight * (1 + pmi_damping)));
+    case EdgeWeight::count:
+      break;
+  }
+  return weight > 1 ? -1 : std::numeric_limits<double>::max();
+}
+
 void LinkSelector::keep(NodeId i, Neighbor const& neighbor) {
-  links_.push_back({.lower = std::min(i, neighbor.item),
-                    .upper = std::max(i, neighbor.item),
+  NodeId const id = selection_.order.id_of[static_cast<std::size_t>(i)];
+  links_.push_back({.lower = std::min(id, neighbor.id),
+                    .upper = std::max(id, neighbor.id),
                     .count = neighbor.count,
                     .weight = neighbor.weight});
   if (links_.size() == limit_) {

@@ -5,6 +5,7 @@
 
 #include <relweave/graph/co_interaction.hpp>
 
+#include "item_order.hpp"
 #include "link_store.hpp"
 #include "neighbor_counts.hpp"
 
@@ -12,16 +13,21 @@ namespace relweave::graph {
 
 struct Neighbor {
   float weight;
-  NodeId item;
+  NodeId id;
   std::int32_t count;
 };
 
-/// What decides about links, the same for all items.
+/// What decides about links, the same for all items. Items are ranks.
 struct Selection {
   ItemTypes const& types;
   CoInteractionConfig const& config;
-  std::vector<std::int32_t> degrees;  ///< of every item, users whose history holds it
-  std::int64_t events = 0;            ///< in all histories
+  ItemOrder const& order;
+  std::vector<std::int32_t> degrees;         ///< of every item, users whose history holds it
+  std::vector<std::int32_t> lowest_degrees;  ///< among the items of the type up to each; descends
+  std::int64_t events = 0;                   ///< in all histories
+
+  /// Fills lowest_degrees.
+  void learn_degrees();
 };
 
 /// Chooses the links of one item after the other and hands them to a store. Each item chooses among
@@ -42,13 +48,17 @@ class LinkSelector {
     std::vector<Neighbor> neighbors;
     Neighbor weakest{};             // that is kept; stands once there are enough
     std::int32_t lowest_count = 0;  // lower ones cannot be among the strongest
+    NodeId first_single = 0;        // items before it have so many users that a count of one cannot
   };
 
-  Top& top_of(NodeId j);
-  void offer(NodeId i, Top& top, NodeId j, std::int32_t count);
-  void cut(NodeId i, Top& top) const;
+  std::size_t type_of(NodeId j) const;
+  void take_singles(NodeId i, NeighborCounts const& counts);
+  void offer(NodeId i, std::size_t type, NodeId j, std::int32_t count);
+  void cut(NodeId i, std::size_t type);
   float weight_of(NodeId i, NodeId j, std::int32_t count) const;
-  std::int32_t lowest_count_for(NodeId i, float weight) const;
+  double degree(NodeId item) const;
+  std::int32_t lowest_count_for(NodeId i, double weight) const;
+  double highest_degree_for(NodeId i, double weight) const;
   void keep(NodeId i, Neighbor const& neighbor);
   void flush();
 

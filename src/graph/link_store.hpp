@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
@@ -28,8 +29,8 @@ inline constexpr std::int64_t result_bytes_per_link =
 class LinkStore {
  public:
   /// `bounds` of the ranges ascend from 0 to the number of items. No file: in memory.
-  LinkStore(std::vector<std::int64_t> const& bounds, SpillFile* file)
-      : bounds_(bounds), file_(file) {}
+  LinkStore(std::vector<std::int64_t> bounds, SpillFile* file)
+      : bounds_(std::move(bounds)), file_(file) {}
 
   /// From any thread.
   void add(std::span<Link const> links);
@@ -54,7 +55,7 @@ class LinkStore {
   /// Leaves the links of a range sorted and each once, and returns how many these are.
   std::int64_t sort(std::size_t range);
 
-  std::vector<std::int64_t> const& bounds_;
+  std::vector<std::int64_t> bounds_;
   SpillFile* file_;
   std::mutex mutex_;
   std::vector<Chunk> chunks_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -34,8 +35,12 @@ class NeighborCounts {
     count += times;
   }
   void clear() {
-    for (NodeId const j : met()) {
-      count_[static_cast<std::size_t>(j)] = 0;
+    if (met_size_ > std::ssize(count_) / 8) {
+      std::fill(count_.begin(), count_.end(), 0);
+    } else {
+      for (NodeId const j : met()) {
+        count_[static_cast<std::size_t>(j)] = 0;
+      }
     }
     met_size_ = 0;
     repeated_size_ = 0;

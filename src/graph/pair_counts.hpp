@@ -14,6 +14,10 @@ namespace relweave::graph {
 /// own, so little work makes few ranges.
 std::vector<std::int64_t> balanced_ranges(CappedHistories const& histories);
 
+/// Bounds of at most `ranges` ranges with about the same sum of `work`.
+std::vector<std::int64_t> balanced_bounds(std::vector<std::int64_t> const& work,
+                                          std::int64_t ranges);
+
 /// Counts, for one item after the other, the histories that hold another item too, within the
 /// window. With pruning every other item, else those above it.
 class PairCounter {

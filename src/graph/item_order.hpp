@@ -1,0 +1,20 @@
+#pragma once
+
+#include <vector>
+
+#include <relweave/graph/co_interaction.hpp>
+
+namespace relweave::graph {
+
+/// Ranks of the items, the busiest of each type first. Counting works on ranks: what is touched most
+/// lies together, and who has a low rank is known to have many users. The ranks of a type are its
+/// ids. The order never changes the links.
+struct ItemOrder {
+  std::vector<NodeId> rank_of;
+  std::vector<NodeId> id_of;
+};
+
+/// By the number of events, whether they are in use or not.
+ItemOrder order_by_events(InteractionLogView const& log, ItemTypes const& types);
+
+}  // namespace relweave::graph
