@@ -1,7 +1,6 @@
 #include "item_order.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 namespace relweave::graph {
 
@@ -11,17 +10,20 @@ ItemOrder order_by_events(InteractionLogView const& log, ItemTypes const& types)
   for (NodeId const item : log.item) {
     ++events[static_cast<std::size_t>(item)];
   }
-  ItemOrder order{.rank_of = std::vector<NodeId>(items), .id_of = std::vector<NodeId>(items)};
-  std::iota(order.id_of.begin(), order.id_of.end(), NodeId{0});
+  ItemOrder order{.rank_of = std::vector<NodeId>(items), .items = {}};
+  for (NodeId id = 0; id < log.item_count; ++id) {
+    order.items.push_back({.id = id});
+  }
   for (std::size_t t = 0; t < types.names.size(); ++t) {
-    std::stable_sort(order.id_of.begin() + types.offsets[t],
-                     order.id_of.begin() + types.offsets[t + 1], [&](NodeId a, NodeId b) {
-                       return events[static_cast<std::size_t>(a)] >
-                              events[static_cast<std::size_t>(b)];
+    std::stable_sort(order.items.begin() + types.offsets[t],
+                     order.items.begin() + types.offsets[t + 1],
+                     [&](ItemOrder::Item const& a, ItemOrder::Item const& b) {
+                       return events[static_cast<std::size_t>(a.id)] >
+                              events[static_cast<std::size_t>(b.id)];
                      });
   }
   for (std::size_t rank = 0; rank < items; ++rank) {
-    order.rank_of[static_cast<std::size_t>(order.id_of[rank])] = static_cast<NodeId>(rank);
+    order.rank_of[static_cast<std::size_t>(order.items[rank].id)] = static_cast<NodeId>(rank);
   }
   return order;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <relweave/graph/co_interaction.hpp>
@@ -10,8 +11,15 @@ namespace relweave::graph {
 /// lies together, and who has a low rank is known to have many users. The ranks of a type are its
 /// ids. The order never changes the links.
 struct ItemOrder {
+  /// What is looked up together.
+  struct Item {
+    NodeId id;
+    std::int32_t users = 0;  ///< whose history holds it; filled as histories become known
+  };
   std::vector<NodeId> rank_of;
-  std::vector<NodeId> id_of;
+  std::vector<Item> items;  // by rank
+
+  Item const& operator[](NodeId rank) const { return items[static_cast<std::size_t>(rank)]; }
 };
 
 /// By the number of events, whether they are in use or not.

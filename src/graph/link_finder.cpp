@@ -52,10 +52,7 @@ class LinkFinder {
         plan_(plan_memory(threads_of(ctx), index_, types, config)),
         progress_(progress, phases()),
         order_(order_by_events(log, types)),
-        selection_{.types = types,
-                   .config = config,
-                   .order = order_,
-                   .degrees = std::vector<std::int32_t>(static_cast<std::size_t>(log.item_count))} {
+        selection_{.types = types, .config = config, .order = order_} {
     ctx_.threads = plan_.threads;
     report_.planned_bytes = plan_.peak_bytes;
     report_.runs = plan_.parts.size() > 1 ? std::ssize(plan_.parts) : 0;
@@ -99,7 +96,7 @@ class LinkFinder {
         cap_histories(ctx_, log_, index_, order_, bounds, config_, report_, progress_);
     for (std::int64_t i = 0; i < log_.item_count; ++i) {
       std::int64_t const degree = histories.degree(i);
-      selection_.degrees[static_cast<std::size_t>(i)] += static_cast<std::int32_t>(degree);
+      order_.items[static_cast<std::size_t>(i)].users += static_cast<std::int32_t>(degree);
       selection_.events += degree;
     }
     if (bounds_.empty()) {
@@ -133,15 +130,14 @@ class LinkFinder {
   /// Links are split by ids, of which those with many users are the ends of many.
   std::vector<std::int64_t> ranges_of_ids() const {
     std::vector<std::int64_t> users(order_.rank_of.size());
-    std::transform(order_.rank_of.begin(), order_.rank_of.end(), users.begin(), [&](NodeId rank) {
-      return selection_.degrees[static_cast<std::size_t>(rank)];
-    });
+    std::transform(order_.rank_of.begin(), order_.rank_of.end(), users.begin(),
+                   [&](NodeId rank) { return order_[rank].users; });
     return balanced_bounds(users, std::ssize(bounds_) - 1);
   }
 
   template <typename MakeSource>
   void choose(HostContext const& ctx, MakeSource const& make_source) {
-    selection_.learn_degrees();
+    selection_.learn_users();
     store_.emplace(ranges_of_ids(), link_file_.get());
     std::vector<CoInteractionReport> parts(bounds_.size() - 1);
     for_ranges(

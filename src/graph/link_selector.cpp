@@ -8,6 +8,7 @@ namespace relweave::graph {
 
 namespace {
 
+constexpr std::size_t ahead = 16;   // items that are looked up before their turn
 constexpr double pmi_damping = 5;  // a pair seen once says little
 
 bool stronger(Neighbor const& a, Neighbor const& b) {
@@ -16,12 +17,14 @@ bool stronger(Neighbor const& a, Neighbor const& b) {
 
 }  // namespace
 
-void Selection::learn_degrees() {
-  lowest_degrees = degrees;
+void Selection::learn_users() {
+  lowest_users.resize(order.items.size());
   for (std::size_t t = 0; t < types.names.size(); ++t) {
-    for (auto i = static_cast<std::size_t>(types.offsets[t]) + 1;
+    auto lowest = std::numeric_limits<std::int32_t>::max();
+    for (auto i = static_cast<std::size_t>(types.offsets[t]);
          i < static_cast<std::size_t>(types.offsets[t + 1]); ++i) {
-      lowest_degrees[i] = std::min(lowest_degrees[i], lowest_degrees[i - 1]);
+      lowest = std::min(lowest, order.items[i].users);
+      lowest_users[i] = lowest;
     }
   }
 }
@@ -74,7 +77,10 @@ void LinkSelector::take(NodeId i, NeighborCounts const& counts) {
 }
 
 void LinkSelector::take_singles(NodeId i, NeighborCounts const& counts) {
-  for (NodeId const j : counts.met()) {
+  auto const met = counts.met();
+  for (std::size_t k = 0; k < met.size(); ++k) {
+    __builtin_prefetch(&selection_.order[met[std::min(k + ahead, met.size() - 1)]]);
+    NodeId const j = met[k];
     std::size_t const type = type_of(j);
     if (j >= tops_[type].first_single && counts.of(j) == 1) {
       offer(i, type, j, 1);
@@ -97,7 +103,7 @@ std::size_t LinkSelector::type_of(NodeId j) const {
 void LinkSelector::offer(NodeId i, std::size_t type, NodeId j, std::int32_t count) {
   auto const limit = static_cast<std::size_t>(selection_.config.top_neighbors);
   Neighbor const neighbor{.weight = weight_of(i, j, count),
-                          .id = selection_.order.id_of[static_cast<std::size_t>(j)],
+                          .id = selection_.order[j].id,
                           .count = count};
   if (limit == 0) {
     keep(i, neighbor);
@@ -122,26 +128,26 @@ void LinkSelector::cut(NodeId i, std::size_t type) {
   double const weight = static_cast<double>(top.weakest.weight) * (1 - 1e-6);  // above all rounding
   if (weight > 1e-6) {
     top.lowest_count = lowest_count_for(i, weight);
-    auto const first = selection_.lowest_degrees.begin();
+    auto const first = selection_.lowest_users.begin();
     auto const& offsets = selection_.types.offsets;
     auto const single = std::partition_point(
         first + offsets[type], first + offsets[type + 1],
-        [most = highest_degree_for(i, weight)](std::int32_t degree) { return degree > most; });
+        [most = most_users_for(i, weight)](std::int32_t users) { return users > most; });
     top.first_single = static_cast<NodeId>(single - first);
   }
 }
 
-double LinkSelector::degree(NodeId item) const {
-  return static_cast<double>(selection_.degrees[static_cast<std::size_t>(item)]);
+double LinkSelector::users(NodeId item) const {
+  return static_cast<double>(selection_.order[item].users);
 }
 
 float LinkSelector::weight_of(NodeId i, NodeId j, std::int32_t count) const {
   auto const c = static_cast<double>(count);
   switch (selection_.config.weight) {
     case EdgeWeight::cosine:
-      return static_cast<float>(c / std::sqrt(degree(i) * degree(j)));
+      return static_cast<float>(c / std::sqrt(users(i) * users(j)));
     case EdgeWeight::pmi: {
-      double const ratio = c * static_cast<double>(selection_.events) / (degree(i) * degree(j));
+      double const ratio = c * static_cast<double>(selection_.events) / (users(i) * users(j));
       return static_cast<float>(std::log(ratio) * (c / (c + pmi_damping)));
     }
     case EdgeWeight::count:
@@ -155,11 +161,11 @@ float LinkSelector::weight_of(NodeId i, NodeId j, std::int32_t count) const {
 std::int32_t LinkSelector::lowest_count_for(NodeId i, double weight) const {
   double lowest = weight;
   switch (selection_.config.weight) {
-    case EdgeWeight::cosine:  // c / sqrt(degree * c) at most
-      lowest = weight * weight * degree(i);
+    case EdgeWeight::cosine:  // c / sqrt(users * c) at most
+      lowest = weight * weight * users(i);
       break;
-    case EdgeWeight::pmi: {  // log(events / degree) * c / (c + damping) at most
-      double const share = weight / std::log(static_cast<double>(selection_.events) / degree(i));
+    case EdgeWeight::pmi: {  // log(events / users) * c / (c + damping) at most
+      double const share = weight / std::log(static_cast<double>(selection_.events) / users(i));
       lowest = share < 1 ? pmi_damping * share / (1 - share) : std::numeric_limits<double>::max();
       break;
     }
@@ -171,13 +177,13 @@ std::int32_t LinkSelector::lowest_count_for(NodeId i, double weight) const {
 }
 
 /// The most users of another item that may reach the weight with a count of one.
-double LinkSelector::highest_degree_for(NodeId i, double weight) const {
+double LinkSelector::most_users_for(NodeId i, double weight) const {
   switch (selection_.config.weight) {
     case EdgeWeight::cosine:
-      return 1 / (weight * weight * degree(i));
+      return 1 / (weight * weight * users(i));
     case EdgeWeight::pmi:
       return static_cast<double>(selection_.events) /
-             (degree(i) * std::exp(weight * (1 + pmi_damping)));
+             (users(i) * std::exp(weight * (1 + pmi_damping)));
     case EdgeWeight::count:
       break;
   }
@@ -185,7 +191,7 @@ double LinkSelector::highest_degree_for(NodeId i, double weight) const {
 }
 
 void LinkSelector::keep(NodeId i, Neighbor const& neighbor) {
-  NodeId const id = selection_.order.id_of[static_cast<std::size_t>(i)];
+  NodeId const id = selection_.order[i].id;
   links_.push_back({.lower = std::min(id, neighbor.id),
                     .upper = std::max(id, neighbor.id),
                     .count = neighbor.count,

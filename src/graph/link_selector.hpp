@@ -22,12 +22,11 @@ struct Selection {
   ItemTypes const& types;
   CoInteractionConfig const& config;
   ItemOrder const& order;
-  std::vector<std::int32_t> degrees;         ///< of every item, users whose history holds it
-  std::vector<std::int32_t> lowest_degrees;  ///< among the items of the type up to each; descends
-  std::int64_t events = 0;                   ///< in all histories
+  std::int64_t events = 0;                 ///< in all histories
+  std::vector<std::int32_t> lowest_users;  ///< of the items of a type up to each; descends
 
-  /// Fills lowest_degrees.
-  void learn_degrees();
+  /// Fills lowest_users.
+  void learn_users();
 };
 
 /// Chooses the links of one item after the other and hands them to a store. Each item chooses among
@@ -56,9 +55,9 @@ class LinkSelector {
   void offer(NodeId i, std::size_t type, NodeId j, std::int32_t count);
   void cut(NodeId i, std::size_t type);
   float weight_of(NodeId i, NodeId j, std::int32_t count) const;
-  double degree(NodeId item) const;
+  double users(NodeId item) const;
   std::int32_t lowest_count_for(NodeId i, double weight) const;
-  double highest_degree_for(NodeId i, double weight) const;
+  double most_users_for(NodeId i, double weight) const;
   void keep(NodeId i, Neighbor const& neighbor);
   void flush();
 

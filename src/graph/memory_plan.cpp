@@ -37,7 +37,7 @@ class MemoryModel {
  public:
   MemoryModel(LogIndex const& index, ItemTypes const& types, CoInteractionConfig const& config)
       : events_(index.events_of_user()), config_(config), items_(types.offsets.back()) {
-    // Of every item its rank and the reverse, two degrees, and for a while the work that it makes.
+    // Of every item its rank and the reverse, two numbers of users, and for a while the work that it makes.
     fixed_ = index.bytes() + items_ * std::int64_t{4 * sizeof(std::int32_t) + sizeof(std::int64_t)};
     std::int64_t const top = config.top_neighbors;
     for (std::int32_t t = 0; t < std::ssize(types.names); ++t) {
