@@ -71,28 +71,27 @@ std::vector<Lane> lanes_of(NodeId first, NodeId last, int threads, std::int64_t 
 void cap_lane(InteractionLogView const& log, LogIndex const& index, ItemOrder const& order,
               Lane const& lane, NodeId first_user, std::int64_t max_history,
               CoInteractionReport& report, CappedHistories& result) {
-  Buffer<UserEvent> events(lane.events);
-  std::vector<std::int64_t> ends;  // of each user, of the events that are there
+  Pages<UserEvent> events(lane.events);
+  Pages<std::int64_t> ends(lane.last - lane.first);  // of each user, of the events that are there
   std::int64_t begin = 0;
   for (NodeId user = lane.first; user < lane.last; ++user) {
-    ends.push_back(begin);
+    ends[user - lane.first] = begin;
     begin += index.events_of_user()[static_cast<std::size_t>(user)];
   }
   index.for_rows_of(lane.first, lane.last, [&](std::int64_t row) {
-    std::int64_t const place = ends[static_cast<std::size_t>(log.user[row] - lane.first)]++;
-    events.data()[place] = {.time = log.time[row], .item = log.item[row]};
+    events[ends[log.user[row] - lane.first]++] = {.time = log.time[row], .item = log.item[row]};
   });
   std::int64_t place = lane.place;
   UserEvent* first = events.data();
   for (NodeId user = lane.first; user < lane.last; ++user) {
-    UserEvent* const last = events.data() + ends[static_cast<std::size_t>(user - lane.first)];
+    UserEvent* const last = events.data() + ends[user - lane.first];
     UserEvent const* const end = cap(first, last, max_history, order, report);
-    result.of_user[static_cast<std::size_t>(user - first_user)] = {
+    result.of_user[user - first_user] = {
         .begin = place, .length = static_cast<std::int32_t>(end - first)};
     for (UserEvent const* e = first; e != end; ++e, ++place) {
-      result.item.data()[place] = e->item;
+      result.item[place] = e->item;
       if (!result.time.empty()) {
-        result.time.data()[place] = e->time;
+        result.time[place] = e->time;
       }
     }
     first = last;
@@ -101,21 +100,21 @@ void cap_lane(InteractionLogView const& log, LogIndex const& index, ItemOrder co
 
 void index_items(std::int64_t item_count, CappedHistories& histories) {
   auto& offsets = histories.item_offsets;
-  offsets.assign(static_cast<std::size_t>(item_count) + 1, 0);
+  offsets = Pages<std::int64_t>(item_count + 1);
   auto const for_items = [&](auto const& fn) {
-    for (NodeId user = 0; user < std::ssize(histories.of_user); ++user) {
-      auto const [begin, length] = histories.of_user[static_cast<std::size_t>(user)];
+    for (NodeId user = 0; user < histories.of_user.size(); ++user) {
+      auto const [begin, length] = histories.of_user[user];
       for (std::int64_t e = begin; e < begin + length; ++e) {
-        fn(user, static_cast<std::size_t>(histories.item.data()[e]));
+        fn(user, histories.item[e]);
       }
     }
   };
-  for_items([&](NodeId, std::size_t item) { ++offsets[item]; });
+  for_items([&](NodeId, NodeId item) { ++offsets[item]; });
   std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-  histories.holders = Buffer<NodeId>(offsets.back());
+  histories.holders = Pages<NodeId>(offsets[item_count]);
   // The ends move to the beginnings as the places before them fill.
-  for_items([&](NodeId user, std::size_t item) {
-    histories.holders.data()[--offsets[item]] = user;
+  for_items([&](NodeId user, NodeId item) {
+    histories.holders[--offsets[item]] = user;
   });
 }
 
@@ -132,9 +131,9 @@ CappedHistories cap_histories(HostContext const& ctx, InteractionLogView const& 
                               index.events_of_user(), room));
   }
   CappedHistories result;
-  result.of_user.resize(static_cast<std::size_t>(bounds.back() - bounds.front()));
-  result.item = Buffer<NodeId>(room);
-  result.time = Buffer<std::int64_t>(config.window_seconds > 0 ? room : 0);
+  result.of_user = Pages<CappedHistories::History>(bounds.back() - bounds.front());
+  result.item = Pages<NodeId>(room);
+  result.time = Pages<std::int64_t>(config.window_seconds > 0 ? room : 0);
   for (std::vector<Lane> const& lanes : blocks) {
     std::vector<CoInteractionReport> parts(lanes.size());
     progress.begin_phase(std::ssize(lanes));

@@ -2,13 +2,12 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include <relweave/core/buffer.hpp>
 #include <relweave/graph/co_interaction.hpp>
 
 #include "item_order.hpp"
 #include "log_index.hpp"
+#include "pages.hpp"
 #include "stage_progress.hpp"
 
 namespace relweave::graph {
@@ -21,17 +20,16 @@ struct CappedHistories {
     std::int32_t length;
   };
 
-  std::vector<History> of_user;
-  Buffer<NodeId> item;
-  Buffer<std::int64_t> time;               // empty without a window
-  std::vector<std::int64_t> item_offsets;  // (items + 1)
-  Buffer<NodeId> holders;                  // positions in of_user, grouped by item
+  Pages<History> of_user;
+  Pages<NodeId> item;
+  Pages<std::int64_t> time;               // empty without a window
+  Pages<std::int64_t> item_offsets;  // (items + 1)
+  Pages<NodeId> holders;                  // positions in of_user, grouped by item
 
-  std::int64_t item_count() const { return std::ssize(item_offsets) - 1; }
+  std::int64_t item_count() const { return item_offsets.size() - 1; }
   /// Users of this part whose history holds the item.
   std::int64_t degree(std::int64_t i) const {
-    auto const k = static_cast<std::size_t>(i);
-    return item_offsets[k + 1] - item_offsets[k];
+    return item_offsets[i + 1] - item_offsets[i];
   }
 };
 

@@ -34,7 +34,7 @@ void RunWriter::put(std::uint32_t word) {
   if (size_ == words_.size()) {
     finish();
   }
-  words_.data()[size_++] = word;
+  words_[size_++] = word;
 }
 
 void RunWriter::finish() {
@@ -50,7 +50,7 @@ RunReader::RunReader(SpillFile const& file, std::span<CountRun const> runs, std:
     : file_(file), streams_(runs.size()) {
   for (std::size_t r = 0; r < runs.size(); ++r) {
     streams_[r].extents = runs[r].ranges[range];
-    streams_[r].words = Buffer<std::uint32_t>(buffer_bytes / word_bytes);
+    streams_[r].words = Pages<std::uint32_t>(buffer_bytes / word_bytes);
     begin_row(streams_[r]);
   }
 }
@@ -82,7 +82,7 @@ std::uint32_t RunReader::word(Stream& stream) const {
   if (stream.next == stream.size) {
     refill(stream);
   }
-  return stream.words.data()[stream.next++];
+  return stream.words[stream.next++];
 }
 
 bool RunReader::refill(Stream& stream) const {

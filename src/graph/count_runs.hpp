@@ -4,10 +4,10 @@
 #include <span>
 #include <vector>
 
-#include <relweave/core/buffer.hpp>
 #include <relweave/core/types.hpp>
 
 #include "neighbor_counts.hpp"
+#include "pages.hpp"
 #include "spill_file.hpp"
 
 namespace relweave::graph {
@@ -36,7 +36,7 @@ class RunWriter {
 
   SpillFile& file_;
   std::vector<CountRun::Extent>& extents_;
-  Buffer<std::uint32_t> words_;
+  Pages<std::uint32_t> words_;
   std::int64_t size_ = 0;
 };
 
@@ -53,7 +53,7 @@ class RunReader {
   struct Stream {
     std::span<CountRun::Extent const> extents;
     std::int64_t at = 0;  // in the first of the extents
-    Buffer<std::uint32_t> words;
+    Pages<std::uint32_t> words;
     std::int64_t next = 0;
     std::int64_t size = 0;
     NodeId row = -1;  // the one that comes, -1 after the last

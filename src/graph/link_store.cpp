@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::int64_t link_bytes = sizeof(Link);
 
-std::span<Link> span_of(Buffer<Link>& links) {
-  return {links.data(), static_cast<std::size_t>(links.size())};
-}
-
 }  // namespace
 
 void LinkStore::add(std::span<Link const> links) {
@@ -27,17 +23,17 @@ void LinkStore::add(std::span<Link const> links) {
     return static_cast<std::size_t>(after - bounds_.begin() - 1);
   };
   Chunk chunk{.begins = std::vector<std::int64_t>(bounds_.size(), 0),
-              .links = Buffer<Link>(std::ssize(links)),
+              .links = Pages<Link>(std::ssize(links)),
               .file_at = 0};
   for (Link const& link : links) {
     ++chunk.begins[range_of(link)];
   }
   std::partial_sum(chunk.begins.begin(), chunk.begins.end(), chunk.begins.begin());
   for (Link const& link : links) {  // ends move to beginnings
-    chunk.links.data()[--chunk.begins[range_of(link)]] = link;
+    chunk.links[--chunk.begins[range_of(link)]] = link;
   }
   if (file_ != nullptr) {
-    chunk.file_at = file_->append(std::as_bytes(span_of(chunk.links)));
+    chunk.file_at = file_->append(std::as_bytes(chunk.links.span()));
     chunk.links = {};
   }
   std::scoped_lock const lock(mutex_);
@@ -80,8 +76,8 @@ void LinkStore::store(std::size_t range, std::span<Link const> links) {
 }
 
 std::int64_t LinkStore::sort(std::size_t range) {
-  Buffer<Link> links(in_range(range));
-  auto const all = span_of(links);
+  Pages<Link> links(in_range(range));
+  auto const all = links.span();
   load(range, all);
   auto const ends = [](Link const& link) { return std::pair(link.lower, link.upper); };
   std::sort(all.begin(), all.end(),
@@ -143,12 +139,12 @@ ItemLinks LinkStore::join(HostContext const& ctx, ItemTypes const& types, Memory
   std::vector<std::vector<std::int64_t>> per_type_pair(static_cast<std::size_t>(ranges));
   parallel_for(with_room_for(largest, room), ranges, [&](std::int64_t range) {
     auto const r = static_cast<std::size_t>(range);
-    Buffer<Link> links(begins[r + 1] - begins[r]);
-    load(r, span_of(links));
+    Pages<Link> links(begins[r + 1] - begins[r]);
+    load(r, links.span());
     auto& counts = per_type_pair[r];
     counts.assign(type_count * type_count, 0);
     for (std::int64_t k = 0; k < links.size(); ++k) {
-      Link const& link = links.data()[k];
+      Link const& link = links[k];
       result.lower.view()[begins[r] + k] = link.lower;
       result.upper.view()[begins[r] + k] = link.upper;
       result.count.view()[begins[r] + k] = link.count;

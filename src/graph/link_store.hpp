@@ -6,10 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include <relweave/core/buffer.hpp>
 #include <relweave/graph/co_interaction.hpp>
 
 #include "memory_plan.hpp"
+#include "pages.hpp"
 #include "spill_file.hpp"
 #include "stage_progress.hpp"
 
@@ -43,7 +43,7 @@ class LinkStore {
  private:
   struct Chunk {
     std::vector<std::int64_t> begins;  // (ranges + 1), of each range's links
-    Buffer<Link> links;                // empty where they are in the file
+    Pages<Link> links;                 // empty where they are in the file
     std::int64_t file_at;
   };
 

@@ -23,7 +23,7 @@ std::vector<std::int64_t> balanced_ranges(CappedHistories const& histories) {
   std::int64_t total = 0;
   for (auto const [begin, length] : histories.of_user) {
     for (std::int64_t e = begin; e < begin + length; ++e) {
-      work[static_cast<std::size_t>(histories.item.data()[e])] += length;
+      work[static_cast<std::size_t>(histories.item[e])] += length;
     }
     total += std::int64_t{length} * length;
   }
@@ -48,10 +48,10 @@ std::vector<std::int64_t> balanced_bounds(std::vector<std::int64_t> const& work,
 
 void PairCounter::count(NodeId i, NeighborCounts& counts) const {
   NodeId const* const holders =
-      histories_.holders.data() + histories_.item_offsets[static_cast<std::size_t>(i)];
+      histories_.holders.data() + histories_.item_offsets[i];
   std::int64_t const n = histories_.degree(i);
   auto const history = [&](std::int64_t h) -> CappedHistories::History const& {
-    return histories_.of_user[static_cast<std::size_t>(holders[h])];
+    return histories_.of_user[holders[h]];
   };
   for (std::int64_t h = 0; h < n; ++h) {
     // Histories lie anywhere in memory: asked for ahead of time, they do not have to be waited for.
