@@ -86,8 +86,8 @@ void cap_lane(InteractionLogView const& log, LogIndex const& index, ItemOrder co
   for (NodeId user = lane.first; user < lane.last; ++user) {
     UserEvent* const last = events.data() + ends[user - lane.first];
     UserEvent const* const end = cap(first, last, max_history, order, report);
-    result.of_user[user - first_user] = {
-        .begin = place, .length = static_cast<std::int32_t>(end - first)};
+    result.of_user[user - first_user] = {.begin = place,
+                                         .length = static_cast<std::int32_t>(end - first)};
     for (UserEvent const* e = first; e != end; ++e, ++place) {
       result.item[place] = e->item;
       if (!result.time.empty()) {
@@ -113,9 +113,7 @@ void index_items(std::int64_t item_count, CappedHistories& histories) {
   std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
   histories.holders = Pages<NodeId>(offsets[item_count]);
   // The ends move to the beginnings as the places before them fill.
-  for_items([&](NodeId user, NodeId item) {
-    histories.holders[--offsets[item]] = user;
-  });
+  for_items([&](NodeId user, NodeId item) { histories.holders[--offsets[item]] = user; });
 }
 
 }  // namespace

@@ -22,15 +22,13 @@ struct CappedHistories {
 
   Pages<History> of_user;
   Pages<NodeId> item;
-  Pages<std::int64_t> time;               // empty without a window
+  Pages<std::int64_t> time;          // empty without a window
   Pages<std::int64_t> item_offsets;  // (items + 1)
-  Pages<NodeId> holders;                  // positions in of_user, grouped by item
+  Pages<NodeId> holders;             // positions in of_user, grouped by item
 
   std::int64_t item_count() const { return item_offsets.size() - 1; }
   /// Users of this part whose history holds the item.
-  std::int64_t degree(std::int64_t i) const {
-    return item_offsets[i + 1] - item_offsets[i];
-  }
+  std::int64_t degree(std::int64_t i) const { return item_offsets[i + 1] - item_offsets[i]; }
 };
 
 /// A user's events before they are capped.

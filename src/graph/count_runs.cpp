@@ -93,8 +93,9 @@ bool RunReader::refill(Stream& stream) const {
   std::int64_t const bytes = std::min(extent.bytes - stream.at, stream.words.size() * word_bytes);
   stream.size = bytes / word_bytes;
   stream.next = 0;
-  file_.read(extent.at + stream.at, std::as_writable_bytes(std::span(
-                                        stream.words.data(), static_cast<std::size_t>(stream.size))));
+  file_.read(extent.at + stream.at,
+             std::as_writable_bytes(
+                 std::span(stream.words.data(), static_cast<std::size_t>(stream.size))));
   stream.at += bytes;
   if (stream.at == extent.bytes) {
     stream.extents = stream.extents.subspan(1);

@@ -15,12 +15,11 @@ ItemOrder order_by_events(InteractionLogView const& log, ItemTypes const& types)
     order.items.push_back({.id = id});
   }
   for (std::size_t t = 0; t < types.names.size(); ++t) {
-    std::stable_sort(order.items.begin() + types.offsets[t],
-                     order.items.begin() + types.offsets[t + 1],
-                     [&](ItemOrder::Item const& a, ItemOrder::Item const& b) {
-                       return events[static_cast<std::size_t>(a.id)] >
-                              events[static_cast<std::size_t>(b.id)];
-                     });
+    std::stable_sort(
+        order.items.begin() + types.offsets[t], order.items.begin() + types.offsets[t + 1],
+        [&](ItemOrder::Item const& a, ItemOrder::Item const& b) {
+          return events[static_cast<std::size_t>(a.id)] > events[static_cast<std::size_t>(b.id)];
+        });
   }
   for (std::size_t rank = 0; rank < items; ++rank) {
     order.rank_of[static_cast<std::size_t>(order.items[rank].id)] = static_cast<NodeId>(rank);

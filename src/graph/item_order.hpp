@@ -7,9 +7,9 @@
 
 namespace relweave::graph {
 
-/// Ranks of the items, the busiest of each type first. Counting works on ranks: what is touched most
-/// lies together, and who has a low rank is known to have many users. The ranks of a type are its
-/// ids. The order never changes the links.
+/// Ranks of the items, the busiest of each type first. Counting works on ranks: what is touched
+/// most lies together, and who has a low rank is known to have many users. The ranks of a type are
+/// its ids. The order never changes the links.
 struct ItemOrder {
   /// What is looked up together.
   struct Item {

@@ -171,8 +171,8 @@ class LinkFinder {
     std::vector<CountRun> runs;
     for (auto const& bounds : plan_.parts) {
       CappedHistories const histories = cap(bounds);
-      runs.push_back(write_run(
-          ctx_, *file, [&](std::size_t) { return PairCounter(histories, config_); }));
+      runs.push_back(
+          write_run(ctx_, *file, [&](std::size_t) { return PairCounter(histories, config_); }));
     }
     report_.spilled_bytes += file->size();
 
@@ -199,9 +199,7 @@ class LinkFinder {
       file = std::move(next_file);
       runs = std::move(next);
     }
-    read(runs, [&](HostContext const& ctx, auto const& make_source) {
-      choose(ctx, make_source);
-    });
+    read(runs, [&](HostContext const& ctx, auto const& make_source) { choose(ctx, make_source); });
   }
 
   HostContext ctx_;

@@ -8,7 +8,7 @@ namespace relweave::graph {
 
 namespace {
 
-constexpr std::size_t ahead = 16;   // items that are looked up before their turn
+constexpr std::size_t ahead = 16;  // items that are looked up before their turn
 constexpr double pmi_damping = 5;  // a pair seen once says little
 
 bool stronger(Neighbor const& a, Neighbor const& b) {
@@ -102,9 +102,8 @@ std::size_t LinkSelector::type_of(NodeId j) const {
 
 void LinkSelector::offer(NodeId i, std::size_t type, NodeId j, std::int32_t count) {
   auto const limit = static_cast<std::size_t>(selection_.config.top_neighbors);
-  Neighbor const neighbor{.weight = weight_of(i, j, count),
-                          .id = selection_.order[j].id,
-                          .count = count};
+  Neighbor const neighbor{
+      .weight = weight_of(i, j, count), .id = selection_.order[j].id, .count = count};
   if (limit == 0) {
     keep(i, neighbor);
     return;

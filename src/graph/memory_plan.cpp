@@ -37,7 +37,8 @@ class MemoryModel {
  public:
   MemoryModel(LogIndex const& index, ItemTypes const& types, CoInteractionConfig const& config)
       : events_(index.events_of_user()), config_(config), items_(types.offsets.back()) {
-    // Of every item its rank and the reverse, two numbers of users, and for a while the work that it makes.
+    // Of every item its rank and the reverse, two numbers of users, and for a while the work that
+    // it makes.
     fixed_ = index.bytes() + items_ * std::int64_t{4 * sizeof(std::int32_t) + sizeof(std::int64_t)};
     std::int64_t const top = config.top_neighbors;
     for (std::int32_t t = 0; t < std::ssize(types.names); ++t) {
@@ -78,9 +79,9 @@ class MemoryModel {
   }
   /// Of links before those that both ends keep are joined.
   std::int64_t link_bytes(Need const& all) const {
-    std::int64_t const links = config_.top_neighbors == 0
-                                   ? all.pairs / 2
-                                   : std::min(all.pairs, items_ * kept_per_item_);
+    std::int64_t const ends = std::min(all.pairs, items_ * (items_ - 1));
+    std::int64_t const links =
+        config_.top_neighbors == 0 ? ends / 2 : std::min(ends, items_ * kept_per_item_);
     return links * std::int64_t{sizeof(Link)};
   }
   static std::int64_t joining_bytes(std::int64_t link_bytes) {
@@ -105,9 +106,8 @@ struct Smallest {
 
 Smallest smallest_working(MemoryModel const& model) {
   std::int64_t const thread = model.thread_bytes(smallest_buffer);
-  Smallest smallest{.room = std::max(2 * thread, 16 * smallest_buffer),
-                    .history_of_one = 0,
-                    .events_of_one = 0};
+  Smallest smallest{
+      .room = std::max(2 * thread, 16 * smallest_buffer), .history_of_one = 0, .events_of_one = 0};
   for (NodeId user = 0; user < model.users(); ++user) {
     Need const need = model.of_user(user);
     smallest.history_of_one = std::max(smallest.history_of_one, model.history_bytes(need));
@@ -193,10 +193,10 @@ MemoryPlan plan_memory(int threads, LogIndex const& index, ItemTypes const& type
                        "Less is needed with a lower max_history or without a window.");
   }
   std::int64_t const for_threads = room - std::max(smallest.history_of_one, room / 2);
-  plan.threads = static_cast<int>(std::clamp<std::int64_t>(
-      for_threads / model.thread_bytes(smallest_buffer), 1, threads));
-  plan.buffer_bytes = std::clamp((room - smallest.room) / (16 * plan.threads), smallest_buffer,
-                                 largest_buffer);
+  plan.threads = static_cast<int>(
+      std::clamp<std::int64_t>(for_threads / model.thread_bytes(smallest_buffer), 1, threads));
+  plan.buffer_bytes =
+      std::clamp((room - smallest.room) / (16 * plan.threads), smallest_buffer, largest_buffer);
   std::int64_t const counting = plan.threads * model.thread_bytes(plan.buffer_bytes);
 
   std::int64_t const beside_histories = room - model.capping_bytes(all);
@@ -205,7 +205,8 @@ MemoryPlan plan_memory(int threads, LogIndex const& index, ItemTypes const& type
   std::int64_t held = 0;  // while links are found
   std::int64_t peak = 0;
   if (one_part) {
-    peak = cut(model, beside_histories, [](Need const&) { return true; }, plan.parts);
+    peak = cut(
+        model, beside_histories, [](Need const&) { return true; }, plan.parts);
     held = model.history_bytes(all) + counting;
   } else {
     auto const fits = [&](Need const& part) {

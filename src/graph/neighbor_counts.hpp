@@ -48,9 +48,7 @@ class NeighborCounts {
 
   std::int32_t of(NodeId j) const { return count_[j]; }
   /// The items with a count, in no order.
-  std::span<NodeId const> met() const {
-    return {met_.data(), static_cast<std::size_t>(met_size_)};
-  }
+  std::span<NodeId const> met() const { return {met_.data(), static_cast<std::size_t>(met_size_)}; }
   /// Those with a count of two or more.
   std::span<NodeId const> repeated() const {
     return {repeated_.data(), static_cast<std::size_t>(repeated_size_)};

@@ -47,8 +47,7 @@ std::vector<std::int64_t> balanced_bounds(std::vector<std::int64_t> const& work,
 }
 
 void PairCounter::count(NodeId i, NeighborCounts& counts) const {
-  NodeId const* const holders =
-      histories_.holders.data() + histories_.item_offsets[i];
+  NodeId const* const holders = histories_.holders.data() + histories_.item_offsets[i];
   std::int64_t const n = histories_.degree(i);
   auto const history = [&](std::int64_t h) -> CappedHistories::History const& {
     return histories_.of_user[holders[h]];
@@ -74,8 +73,7 @@ void PairCounter::count_history(NodeId i, CappedHistories::History history,
   NodeId const* const last = first + history.length;
   NodeId const* const own = std::lower_bound(first, last, i);
   auto const window = static_cast<std::uint64_t>(config_.window_seconds);
-  std::int64_t const* const times =
-      window > 0 ? histories_.time.data() + history.begin : nullptr;
+  std::int64_t const* const times = window > 0 ? histories_.time.data() + history.begin : nullptr;
   auto const count = [&](NodeId const* begin, NodeId const* end) {
     for (NodeId const* other = begin; other != end; ++other) {
       if (window == 0 || distance(times[own - first], times[other - first]) <= window) {
