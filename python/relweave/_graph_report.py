@@ -187,6 +187,15 @@ class CoInteractionReport:
     beyond_top : int
         Among the `top_neighbors` of neither end.
     links : int
+    planned_bytes : int
+        Highest memory that building counted on, beside the log; without a `memory_limit`, one under
+        which nothing goes through files. These four are 0 for the graph of a loaded model.
+    log_passes : int
+        Times the log's users were read to find their histories.
+    runs : int
+        Parts of the users whose counts went through files; 0 where all fit the memory limit.
+    spilled_bytes : int
+        Written to files.
     items, isolated_items : int
         Of the catalogue; without a link.
     median_degree, largest_degree : int
@@ -205,6 +214,10 @@ class CoInteractionReport:
     below_min_count: int
     beyond_top: int
     links: int
+    planned_bytes: int
+    log_passes: int
+    runs: int
+    spilled_bytes: int
     items: int
     isolated_items: int
     median_degree: int

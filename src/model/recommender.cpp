@@ -66,7 +66,7 @@ void Recommender::fit(HostContext const& ctx, TrainingData data, ProgressCallbac
 
   if (config_.use_hgnn) {
     next.links_ = graph::co_interaction_links(ctx, next.log_->view(), next.types_, config_.graph,
-                                              &next.graph_report_);
+                                              &next.graph_report_, progress);
     next.hgnn_history_ =
         next.hgnn_.fit(ctx, next.types_, next.links_, next.item_features_.view(), progress);
   }
@@ -115,14 +115,15 @@ TrainingHistory Recommender::train_towers(HostContext const& ctx, TwoTower& towe
       user_features, progress);
 }
 
-void Recommender::refit_graph(HostContext const& ctx, graph::InteractionLogView const& log) {
+void Recommender::refit_graph(HostContext const& ctx, graph::InteractionLogView const& log,
+                              ProgressCallback const& progress) {
   constexpr std::string_view here = "Recommender.refit_graph";
   expect_fitted(here);
   if (!config_.use_hgnn) {
     raise<ConfigError>(here, "use_hgnn", "false", "a model with an HGNN");
   }
   graph::CoInteractionReport report;
-  links_ = graph::co_interaction_links(ctx, log, types_, config_.graph, &report);
+  links_ = graph::co_interaction_links(ctx, log, types_, config_.graph, &report, progress);
   graph_report_ = std::move(report);
   set_general_vectors(ctx);
   build_index(ctx);

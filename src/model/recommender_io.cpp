@@ -119,7 +119,10 @@ void Recommender::save(std::filesystem::path const& directory) const {
   expect_fitted("Recommender.save");
   Json report = Json::object();
   each_count(graph_report_, [&](char const* name, auto const& value) { report[name] = value; });
-  Json const config = {{"recommender", Json::parse(model::to_json(config_))},
+  RecommenderConfig portable = config_;  // how much memory there is, and where files go, is not of
+  portable.graph.memory_limit = 0;       // the model but of the machine that trained it
+  portable.graph.temp_folder.clear();
+  Json const config = {{"recommender", Json::parse(model::to_json(portable))},
                        {"item_types", {{"names", types_.names}, {"offsets", types_.offsets}}},
                        {"graph_report", report},
                        {"hgnn_history", to_json(hgnn_history_)},

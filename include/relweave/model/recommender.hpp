@@ -59,6 +59,8 @@ class RELWEAVE_API Recommender {
  public:
   explicit Recommender(RecommenderConfig config = {}) : config_(std::move(config)) {}
 
+  /// Stopped by `progress` in the stage "graph", it throws StoppedError and changes nothing;
+  /// stopped later, what was trained stays.
   void fit(HostContext const& ctx, TrainingData data, ProgressCallback const& progress = {});
 
   /// New log over the same catalogue: trains the towers again on the HGNN's present vectors.
@@ -68,7 +70,8 @@ class RELWEAVE_API Recommender {
                     ProgressCallback const& progress = {});
   /// Builds the graph again from a new log and computes vectors with the trained HGNN, without
   /// training; the towers keep their parameters and see the new vectors.
-  void refit_graph(HostContext const& ctx, graph::InteractionLogView const& log);
+  void refit_graph(HostContext const& ctx, graph::InteractionLogView const& log,
+                   ProgressCallback const& progress = {});
 
   /// The k best items per history. indices and scores (n, k); missing places are -1, -infinity.
   /// user_features (n, c), or empty: all zero.
