@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -189,7 +189,8 @@ class CoInteractionReport:
     links : int
     planned_bytes : int
         Highest memory that building counted on, beside the log; without a `memory_limit`, one under
-        which nothing goes through files. These four are 0 for the graph of a loaded model.
+        which nothing goes through files. This and the next three tell how the graph was built, not
+        what it is: they do not count in comparisons, and are 0 in the graph of a loaded model.
     log_passes : int
         Times the log's users were read to find their histories.
     runs : int
@@ -214,10 +215,10 @@ class CoInteractionReport:
     below_min_count: int
     beyond_top: int
     links: int
-    planned_bytes: int
-    log_passes: int
-    runs: int
-    spilled_bytes: int
+    planned_bytes: int = field(compare=False)
+    log_passes: int = field(compare=False)
+    runs: int = field(compare=False)
+    spilled_bytes: int = field(compare=False)
     items: int
     isolated_items: int
     median_degree: int

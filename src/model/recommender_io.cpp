@@ -68,7 +68,8 @@ TrainingHistory history_from_json(Json const& json) {
   return history;
 }
 
-/// Calls fn(name, field) for every count of a graph report.
+/// Calls fn(name, field) for every count of a graph report; how much memory and disk it took is not
+/// saved, since it is not the same for any number of threads.
 template <typename Report, typename Fn>
 void each_count(Report& r, Fn const& fn) {
   fn("events", r.events);
