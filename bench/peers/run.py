@@ -14,13 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dense_products
+import graph_build
 import relweave as rw
 import training
 from comparison import Comparison
 from markdown import replace_block, table
 
 SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
-    "cpu": {"training": training.compare, "dense_products": dense_products.compare},
+    "cpu": {
+        "training": training.compare,
+        "dense_products": dense_products.compare,
+        "graph_build_vs_scipy": graph_build.compare,
+    },
 }
 
 
@@ -41,13 +46,17 @@ def show(comparisons: list[Comparison]) -> str:
         for c in comparisons
     ]
     head = ["work", "peer", "results agree", "ours, s", "peer, s", "peer / ours"]
-    notes = [
-        "Peak memory {ours:.0f} MiB against {peer:.0f} MiB".format(**c.details["peak_mib"])
-        + ", mean warm HR@10 {ours:.3f} against {peer:.3f}.".format(**c.details["mean_hr"])
-        for c in comparisons
-        if "peak_mib" in c.details
-    ]
+    notes = [note(c) for c in comparisons if "peak_mib" in c.details]
     return "\n\n".join([table(head, rows, text_columns=3), *notes])
+
+
+def note(c: Comparison) -> str:
+    text = "Peak memory {ours:.0f} MiB against {peer:.0f} MiB".format(**c.details["peak_mib"])
+    if "mean_hr" in c.details:
+        text += ", mean warm HR@10 {ours:.3f} against {peer:.3f}".format(**c.details["mean_hr"])
+    if "product_s" in c.details:
+        text += f"; the product alone takes {seconds(c.details['product_s'])} s (`{c.name}`)"
+    return text + "."
 
 
 def main() -> None:

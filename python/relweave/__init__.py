@@ -31,6 +31,7 @@ from .errors import (
     NotCompiledError,
     NotFittedError,
     ShapeError,
+    StoppedError,
 )
 from .evaluation import Comparison, Report, compare, evaluate
 from .graph import HeteroGraph
@@ -81,6 +82,7 @@ __all__ = [
     "Report",
     "Schema",
     "ShapeError",
+    "StoppedError",
     "TrainingHistory",
     "TwoTower",
     "TwoTowerConfig",

@@ -32,6 +32,7 @@ class ItemGraph:
         type_offsets: Sequence[int],
         config: str,
         threads: int,
+        progress: Step,
     ) -> ItemGraph: ...
     @staticmethod
     def from_links(
@@ -159,6 +160,7 @@ class Recommender:
         strong: Bytes,
         user_count: int,
         threads: int = 0,
+        progress: Step = None,
     ) -> None: ...
     def recommend(
         self,

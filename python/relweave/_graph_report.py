@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -187,6 +187,16 @@ class CoInteractionReport:
     beyond_top : int
         Among the `top_neighbors` of neither end.
     links : int
+    planned_bytes : int
+        Highest memory that building counted on, beside the log; without a `memory_limit`, one under
+        which nothing goes through files. This and the next three tell how the graph was built, not
+        what it is: they do not count in comparisons, and are 0 in the graph of a loaded model.
+    log_passes : int
+        Times the log's users were read to find their histories.
+    runs : int
+        Parts of the users whose counts went through files; 0 where all fit the memory limit.
+    spilled_bytes : int
+        Written to files.
     items, isolated_items : int
         Of the catalogue; without a link.
     median_degree, largest_degree : int
@@ -205,6 +215,10 @@ class CoInteractionReport:
     below_min_count: int
     beyond_top: int
     links: int
+    planned_bytes: int = field(compare=False)
+    log_passes: int = field(compare=False)
+    runs: int = field(compare=False)
+    spilled_bytes: int = field(compare=False)
     items: int
     isolated_items: int
     median_degree: int

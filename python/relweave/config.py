@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from . import _core
+from ._files import path_of
 from .errors import ConfigError, DTypeError, NotCompiledError, describe, near_names
 
 __all__ = ["GraphConfig", "HGNNConfig", "TwoTowerConfig"]
@@ -38,11 +42,21 @@ class GraphConfig:
         What makes a neighbour strong.
     strong_only : bool
         Leave weak signals out of the graph.
+    memory_limit : int or str
+        Bytes, such as 2_000_000_000, "2GB" or "2GiB" (units kB, MB, GB, TB of 1000; KiB, MiB, GiB,
+        TiB of 1024), that building the graph may take beside the log, the links included; 0 for
+        any number. What does not fit goes through files; the links are the same. Not saved with a
+        model.
+    temp_folder : str or path
+        For those files, which have no name and are gone when the process ends; "" for the
+        system's folder ($TMPDIR). Not saved with a model.
 
     Examples
     --------
     >>> GraphConfig(top_neighbors=20).weight
     'cosine'
+    >>> GraphConfig(memory_limit="2GiB").settings()["memory_limit"]
+    2147483648
     """
 
     max_history: int = _GRAPH["max_history"]
@@ -51,6 +65,18 @@ class GraphConfig:
     top_neighbors: int = _GRAPH["top_neighbors"]
     weight: Literal["count", "cosine", "pmi"] = _GRAPH["weight"]
     strong_only: bool = _GRAPH["strong_only"]
+    memory_limit: int | str = _GRAPH["memory_limit"]
+    temp_folder: str | os.PathLike[str] = _GRAPH["temp_folder"]
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields by name, with the limit in bytes and the folder as text."""
+        folder = self.temp_folder
+        empty = isinstance(folder, str) and not folder
+        return {
+            **asdict(self),
+            "memory_limit": byte_count(self.memory_limit, "GraphConfig", "memory_limit"),
+            "temp_folder": "" if empty else path_of(folder, "GraphConfig.temp_folder", "folder"),
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,7 +234,7 @@ def to_json(
                     describe(type(config).__name__, name, repr(value), "a finite number")
                 )
     settings = {
-        "graph": asdict(graph or GraphConfig()),
+        "graph": (graph or GraphConfig()).settings(),
         "hgnn": {**asdict(hgnn or HGNNConfig()), "seed": seed},
         "towers": {**asdict(towers or TwoTowerConfig()), "seed": seed},
         "use_hgnn": use_hgnn,
@@ -280,6 +306,32 @@ def whole(
             describe(function, argument, repr(value), f"a whole number from {lowest} to {highest}")
         )
     return int(value)
+
+
+_UNITS = {
+    "": 1,
+    **{f"{prefix}b": 1000**k for k, prefix in enumerate(["", "k", "m", "g", "t"])},
+    **{f"{prefix}ib": 1024**k for k, prefix in enumerate(["", "k", "m", "g", "t"]) if prefix},
+}
+
+
+def byte_count(value: Any, function: str, argument: str) -> int:
+    """Return a number of bytes given as such, or as text with a unit.
+
+    Examples
+    --------
+    >>> byte_count("1.5 GiB", "f", "x"), byte_count("500MB", "f", "x"), byte_count(7, "f", "x")
+    (1610612736, 500000000, 7)
+    """
+    highest = 2**63 - 1
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", value.lower())
+        unit = _UNITS.get(found[2]) if found else None
+        if found is None or unit is None or (size := int(Decimal(found[1]) * unit)) > highest:
+            expected = "bytes, as a number or as text such as '2GiB' or '500 MB'"
+            raise ConfigError(describe(function, argument, repr(value), expected))
+        return size
+    return whole(value, function, argument, lowest=0, highest=highest)
 
 
 def number(value: Any, function: str, argument: str, *, positive: bool = False) -> float:

@@ -22,6 +22,7 @@ __all__ = [
     "NotCompiledError",
     "NotFittedError",
     "ShapeError",
+    "StoppedError",
 ]
 
 
@@ -63,6 +64,10 @@ class IoError(Error, OSError):
 
 class ConfigError(Error, ValueError):
     """A setting, column or value is not one that the call accepts."""
+
+
+class StoppedError(Error, RuntimeError):
+    """A progress function returned False before there was a result to keep."""
 
 
 class NotFittedError(Error, ValueError, AttributeError):

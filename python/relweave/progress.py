@@ -14,7 +14,7 @@ from .errors import DTypeError, describe
 
 __all__ = ["Progress", "ProgressArgument", "ProgressBar"]
 
-TITLES = {"hgnn": "HGNN", "towers": "two towers"}
+TITLES = {"graph": "item graph", "hgnn": "HGNN", "towers": "two towers"}
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Progress:
     Attributes
     ----------
     stage : str
-        "hgnn" or "towers".
+        "graph", "hgnn" or "towers".
     epoch, epochs : int
-        Current epoch, from 0, and how many there are at most.
+        Current epoch, from 0, and how many there are at most; the graph has one.
     step, steps : int
         Steps done in this epoch, and its steps.
     loss : float
-        Mean over the epoch so far.
+        Mean over the epoch so far; 0 for the graph.
     """
 
     stage: str
@@ -48,7 +48,7 @@ class Progress:
 
 ProgressArgument = bool | Callable[[Progress], Any]
 """True for a bar, False for nothing, or a function that takes a Progress; when it returns False,
-training stops and what was trained stays."""
+training stops and what was trained stays. Before there is a graph, that is a StoppedError."""
 
 Step = Callable[[str, int, int, int, int, float], Any]
 
@@ -71,14 +71,12 @@ class ProgressBar:
     def __call__(self, progress: Progress) -> None:
         """Show one step."""
         title = TITLES.get(progress.stage, progress.stage)
+        trains = progress.stage != "graph"
         if self._make is None:
             if progress.step == progress.steps:
-                print(
-                    f"{title}: epoch {progress.epoch + 1} of {progress.epochs}, "
-                    f"loss {progress.loss:.4f}",
-                    file=self._stream,
-                    flush=True,
-                )
+                text = f"epoch {progress.epoch + 1} of {progress.epochs}, {_loss(progress)}"
+                text = text if trains else "done"
+                print(f"{title}: {text}", file=self._stream, flush=True)
             return
         last, self._last = self._last, progress
         again = last is None or last.stage != progress.stage or last.done > progress.done
@@ -87,13 +85,16 @@ class ProgressBar:
             self._bar = self._make(
                 total=progress.epochs,
                 desc=title,
-                bar_format="{l_bar}{bar}| {n:.1f}/{total} epochs [{elapsed}<{remaining}{postfix}]",
+                bar_format="{l_bar}{bar}| "
+                + ("{n:.1f}/{total} epochs " if trains else "")
+                + "[{elapsed}<{remaining}{postfix}]",
                 mininterval=0.5,
                 miniters=0,
                 dynamic_ncols=True,
                 file=self._stream,
             )
-        self._bar.set_postfix_str(f"loss {progress.loss:.4f}", refresh=False)
+        if trains:
+            self._bar.set_postfix_str(_loss(progress), refresh=False)
         self._bar.update(progress.done - self._bar.n)
         if progress.done >= progress.epochs:
             self.close()
@@ -103,6 +104,10 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _loss(progress: Progress) -> str:
+    return f"loss {progress.loss:.4f}"
 
 
 def _tqdm(stream: TextIO) -> Callable[..., Any] | None:

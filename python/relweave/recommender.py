@@ -78,7 +78,8 @@ class Recommender(Serving):
     Notes
     -----
     Ctrl-C during `fit` or `refit_towers` stops the training after the current step. What was
-    trained stays usable, then KeyboardInterrupt is raised. Stopped while the HGNN trains, the model
+    trained stays usable, then KeyboardInterrupt is raised. Stopped while the item graph is built,
+    the model is as it was before. Stopped while the HGNN trains, it
     has item vectors (`similar_items`) but no towers yet; stopped later, it recommends.
     Fitting is for one thread at a time; a fitted model may be asked from many. It travels between
     processes by `save` and `rw.load`; pickle refuses it. After a fork the child may ask and train.
@@ -152,7 +153,8 @@ class Recommender(Serving):
             become cold users.
         progress : bool or function
             True shows bars; a function takes a `rw.Progress` after every step and stops the
-            training by returning False.
+            training by returning False. While the item graph is built, that is a StoppedError and
+            the model is as it was before.
 
         Returns
         -------
@@ -246,22 +248,24 @@ class Recommender(Serving):
             raise stopped_by
         return self
 
-    def refit_graph(self, train: InteractionLog) -> Self:
+    def refit_graph(self, train: InteractionLog, progress: ProgressArgument = False) -> Self:
         """Build the graph again from a new log and compute new item vectors, without training.
 
         The towers keep their parameters, and users their histories. Items added by `add_items` are
-        forgotten.
+        forgotten. Stopped by Ctrl-C or by `progress`, it leaves the model as it was.
         """
         here = "Recommender.refit_graph"
         model = self._fitted(here)
         catalogue = IdIndex(self.item_ids_[: self._trained_items])
         events = Events.of(train, catalogue, here)
         _expect_times(train, json.loads(model.config)["graph"], ("window_seconds",), here)
-        model.refit_graph(
-            **events.arrays(),
-            user_count=len(train.users),
-            threads=thread_count(self.threads, here),
-        )
+        with Monitor(progress, here) as monitor:
+            model.refit_graph(
+                **events.arrays(),
+                user_count=len(train.users),
+                threads=thread_count(self.threads, here),
+                progress=monitor.step,
+            )
         self._adopt(model, self._item_features, self._user_features)
         self.fit_report_ = replace(self.fit_report_, links=len(self.graph_))
         return self

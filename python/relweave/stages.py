@@ -83,16 +83,23 @@ class CoInteractionGraph:
         config: GraphConfig | Mapping[str, Any] | None = None,
         *,
         threads: int | None = None,
+        progress: ProgressArgument = False,
     ) -> CoInteractionGraph:
         """Count, for every pair of items, the users who touched both, and keep the strongest links.
 
         Any order of events gives the same links. Source: De Nadai et al. 2024, section 4.1.1
-        (arXiv 2403.05185); the pruning is this library's.
+        (arXiv 2403.05185); the pruning is this library's. Logs whose pairs of items do not fit the
+        memory: `GraphConfig.memory_limit`.
 
         Raises
         ------
         ConfigError
-            No event with an item of the catalogue, or a setting out of range.
+            No event with an item of the catalogue, a setting out of range, or a memory limit that
+            is too small; the message says one that is not.
+        IoError
+            The folder for temporary files cannot be written to, or is full.
+        StoppedError
+            `progress` returned False.
         """
         here = "CoInteractionGraph.build"
         _expect_catalog(catalog, here, "catalog")
@@ -100,14 +107,16 @@ class CoInteractionGraph:
         settings = as_config(GraphConfig, config, "config")
         if not log.has_times:
             expect_no_window(settings.window_seconds, here)
-        core = _core.ItemGraph.build(
-            **events.arrays(),
-            user_count=len(log.users),
-            type_names=list(catalog.type_names),
-            type_offsets=catalog.type_offsets.tolist(),
-            config=to_json(graph=settings),
-            threads=thread_count(threads, here),
-        )
+        with Monitor(progress, here) as monitor:
+            core = _core.ItemGraph.build(
+                **events.arrays(),
+                user_count=len(log.users),
+                type_names=list(catalog.type_names),
+                type_offsets=catalog.type_offsets.tolist(),
+                config=to_json(graph=settings),
+                threads=thread_count(threads, here),
+                progress=monitor.step,
+            )
         graph = cls(core, catalog.ids, catalog.type_names, catalog.type_offsets)
         graph._events_dropped = events.dropped
         return graph

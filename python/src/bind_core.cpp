@@ -64,7 +64,8 @@ void bind_errors(py::module_&) {
         translate<DeviceError>(p, "DeviceError") || translate<GraphError>(p, "GraphError") ||
         translate<CudaError>(p, "CudaError") ||
         translate<NotCompiledError>(p, "NotCompiledError") || translate<IoError>(p, "IoError") ||
-        translate<ConfigError>(p, "ConfigError") || translate<Error>(p, "Error");
+        translate<ConfigError>(p, "ConfigError") || translate<StoppedError>(p, "StoppedError") ||
+        translate<Error>(p, "Error");
     if (!known) {
       std::rethrow_exception(p);
     }

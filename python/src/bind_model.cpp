@@ -61,9 +61,12 @@ py::object fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const
                            .users = vocabulary_of(std::move(user_ids))};
   data.log = log_view(user, item, time, strong, user_count, data.types.offsets.back());
   TrainingMonitor monitor(std::move(progress));
-  {
+  try {
     py::gil_scoped_release const release;
     self.fit(HostContext{.threads = threads}, std::move(data), monitor.callback());
+  } catch (StoppedError const&) {
+    monitor.rethrow();
+    throw;
   }
   return monitor.error();
 }
@@ -87,10 +90,16 @@ py::object refit_towers(Recommender& self, Array<NodeId> const& user, Array<Node
 
 void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
                  Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-                 std::int64_t user_count, int threads) {
+                 std::int64_t user_count, int threads, py::object progress) {
   auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
-  py::gil_scoped_release const release;
-  self.refit_graph(HostContext{.threads = threads}, log);
+  TrainingMonitor monitor(std::move(progress));
+  try {
+    py::gil_scoped_release const release;
+    self.refit_graph(HostContext{.threads = threads}, log, monitor.callback());
+  } catch (StoppedError const&) {
+    monitor.rethrow();
+    throw;
+  }
 }
 
 Answer recommend(Recommender const& self, Array<std::int64_t> const& offsets,
@@ -217,7 +226,8 @@ void bind_recommender(py::module_& m) {
            py::arg("user_features") = py::none(), py::arg("threads") = 0,
            py::arg("progress") = py::none())
       .def("refit_graph", &refit_graph, py::kw_only(), py::arg("user"), py::arg("item"),
-           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads") = 0)
+           py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads") = 0,
+           py::arg("progress") = py::none())
       .def("recommend", &recommend, py::arg("offsets"), py::arg("items"), py::arg("strong"),
            py::kw_only(), py::arg("user_features") = py::none(), py::arg("k"),
            py::arg("exclude_seen") = true, py::arg("types") = std::vector<std::int32_t>{},

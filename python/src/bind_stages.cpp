@@ -22,7 +22,7 @@ ItemGraph build_graph(Array<NodeId> const& user, Array<NodeId> const& item,
                       Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
                       std::int64_t user_count, std::vector<std::string> type_names,
                       std::vector<std::int64_t> type_offsets, std::string const& config,
-                      int threads) {
+                      int threads, py::object progress) {
   ItemGraph result{.types = item_types(std::move(type_names), std::move(type_offsets))};
   graph::InteractionLogView const log{.user = vector_of(user),
                                       .item = vector_of(item),
@@ -31,9 +31,15 @@ ItemGraph build_graph(Array<NodeId> const& user, Array<NodeId> const& item,
                                       .user_count = user_count,
                                       .item_count = result.types.offsets.back()};
   auto const settings = model::recommender_config_from_json(config).graph;
-  py::gil_scoped_release const release;
-  result.links = graph::co_interaction_links(HostContext{.threads = threads}, log, result.types,
-                                             settings, &result.report);
+  TrainingMonitor monitor(std::move(progress));
+  try {
+    py::gil_scoped_release const release;
+    result.links = graph::co_interaction_links(HostContext{.threads = threads}, log, result.types,
+                                               settings, &result.report, monitor.callback());
+  } catch (StoppedError const&) {
+    monitor.rethrow();
+    throw;
+  }
   return result;
 }
 
@@ -155,7 +161,8 @@ void bind_stages(py::module_& m) {
   item_graph
       .def_static("build", &build_graph, py::kw_only(), py::arg("user"), py::arg("item"),
                   py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("type_names"),
-                  py::arg("type_offsets"), py::arg("config"), py::arg("threads"))
+                  py::arg("type_offsets"), py::arg("config"), py::arg("threads"),
+                  py::arg("progress"))
       .def_static("from_links", &graph_of_links, py::kw_only(), py::arg("type_names"),
                   py::arg("type_offsets"), py::arg("lower"), py::arg("upper"), py::arg("count"),
                   py::arg("weight"))

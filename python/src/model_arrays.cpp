@@ -34,6 +34,10 @@ py::dict report_of(graph::CoInteractionReport const& report) {
   result["below_min_count"] = report.below_min_count;
   result["beyond_top"] = report.beyond_top;
   result["links"] = report.links;
+  result["planned_bytes"] = report.planned_bytes;
+  result["log_passes"] = report.log_passes;
+  result["runs"] = report.runs;
+  result["spilled_bytes"] = report.spilled_bytes;
   return result;
 }
 
@@ -99,6 +103,12 @@ bool TrainingMonitor::call(model::Progress const& progress) {
   } catch (py::error_already_set& error) {
     error_.emplace(std::move(error));
     return false;
+  }
+}
+
+void TrainingMonitor::rethrow() {
+  if (error_) {
+    throw py::error_already_set(*error_);
   }
 }
 

@@ -81,6 +81,8 @@ class TrainingMonitor {
   model::ProgressCallback callback();
   /// The exception that stopped the training, or None.
   py::object error() const;
+  /// Throws it, if there is one. For what a stop leaves without a result.
+  void rethrow();
 
  private:
   bool call(model::Progress const& progress);

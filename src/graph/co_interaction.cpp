@@ -5,8 +5,7 @@
 
 #include <relweave/core/error.hpp>
 
-#include "capped_histories.hpp"
-#include "pair_counts.hpp"
+#include "link_finder.hpp"
 
 namespace relweave::graph {
 
@@ -44,43 +43,21 @@ void check(InteractionLogView const& log, ItemTypes const& types,
   at_least("window_seconds", config.window_seconds, 0);
   at_least("min_count", config.min_count, 1);
   at_least("top_neighbors", config.top_neighbors, 0);
-}
-
-ItemLinks to_columns(std::vector<Link> const& links) {
-  auto const n = std::ssize(links);
-  ItemLinks result{.lower = Buffer<NodeId>(n),
-                   .upper = Buffer<NodeId>(n),
-                   .count = Buffer<std::int64_t>(n),
-                   .weight = Buffer<float>(n)};
-  for (std::int64_t k = 0; k < n; ++k) {
-    Link const& link = links[static_cast<std::size_t>(k)];
-    result.lower.view()[k] = link.lower;
-    result.upper.view()[k] = link.upper;
-    result.count.view()[k] = link.count;
-    result.weight.view()[k] = link.weight;
-  }
-  return result;
+  at_least("memory_limit", config.memory_limit, 0);
 }
 
 }  // namespace
 
 ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const& log,
                                ItemTypes const& types, CoInteractionConfig const& config,
-                               CoInteractionReport* report) {
+                               CoInteractionReport* report, ProgressCallback const& progress) {
   check(log, types, config);
   CoInteractionReport own;
-  std::vector<Link> const links =
-      strongest_links(ctx, cap_histories(ctx, log, config, own), types, config, own);
-  own.links_per_type_pair.assign(types.names.size() * types.names.size(), 0);
-  for (Link const& link : links) {
-    auto const a = static_cast<std::size_t>(index(types.type_of(link.lower)));
-    auto const b = static_cast<std::size_t>(index(types.type_of(link.upper)));
-    ++own.links_per_type_pair[a * types.names.size() + b];
-  }
+  ItemLinks links = find_links(ctx, log, types, config, own, progress);
   if (report != nullptr) {
     *report = std::move(own);
   }
-  return to_columns(links);
+  return links;
 }
 
 }  // namespace relweave::graph

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <filesystem>
 #include <limits>
 #include <span>
 #include <string>
@@ -52,6 +53,7 @@ class Writer {
   void field(char const* name, T const& value) {
     json[name] = value;
   }
+  void field(char const* name, std::filesystem::path const& value) { json[name] = value.string(); }
   template <typename E>
   void word(char const* name, E const& value, Words<E> words) {
     for (auto const& [e, text] : words) {
@@ -82,6 +84,12 @@ class Reader {
   void field(char const* name, T& value) {
     if (Json const* const found = find(name)) {
       value = convert<T>(name, *found);
+    }
+  }
+  void field(char const* name, std::filesystem::path& value) {
+    if (Json const* const found = find(name)) {
+      require(found->is_string(), name, *found, "the path of a folder, or nothing");
+      value = found->get<std::string>();
     }
   }
   template <typename E>
@@ -179,6 +187,8 @@ void visit(V& v, S& s) {
   v.field("top_neighbors", s.top_neighbors);
   v.word("weight", s.weight, Words<graph::EdgeWeight>(edge_weights));
   v.field("strong_only", s.strong_only);
+  v.field("memory_limit", s.memory_limit);
+  v.field("temp_folder", s.temp_folder);
 }
 
 template <typename V, typename S>
@@ -239,7 +249,8 @@ void visit(V& v, S& s) {
 std::string to_json(RecommenderConfig const& config) {
   Writer writer;
   visit(writer, config);
-  return writer.json.dump(2);
+  // A path need not be UTF-8, which JSON is.
+  return writer.json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 RecommenderConfig recommender_config_from_json(std::string_view json) {

@@ -70,7 +70,7 @@ void Recommender::fit(C const& ctx, TrainingData data, ProgressCallback const& p
 
   if (config_.use_hgnn) {
     next.links_ = graph::co_interaction_links(host_of(ctx), next.log_->view(), next.types_,
-                                              config_.graph, &next.graph_report_);
+                                              config_.graph, &next.graph_report_, progress);
     Resident<float, space_of<C>> const features(ctx, next.item_features_.view());
     next.hgnn_history_ = next.hgnn_.fit(ctx, next.types_, next.links_, features.view(), progress);
   }
@@ -126,7 +126,8 @@ TrainingHistory Recommender::train_towers(C const& ctx, TwoTower& towers,
 }
 
 template <AnyContext C>
-void Recommender::refit_graph(C const& ctx, graph::InteractionLogView const& log) {
+void Recommender::refit_graph(C const& ctx, graph::InteractionLogView const& log,
+                              ProgressCallback const& progress) {
   constexpr std::string_view here = "Recommender.refit_graph";
   expect_context(here, ctx);
   expect_fitted(here);
@@ -134,7 +135,7 @@ void Recommender::refit_graph(C const& ctx, graph::InteractionLogView const& log
     raise<ConfigError>(here, "use_hgnn", "false", "a model with an HGNN");
   }
   graph::CoInteractionReport report;
-  links_ = graph::co_interaction_links(host_of(ctx), log, types_, config_.graph, &report);
+  links_ = graph::co_interaction_links(host_of(ctx), log, types_, config_.graph, &report, progress);
   graph_report_ = std::move(report);
   set_general_vectors(ctx);
   build_index(ctx);
@@ -215,7 +216,8 @@ Histories Recommender::histories() const {
   template void Recommender::refit_towers(C const&, graph::InteractionLogView const&, \
                                           io::Vocabulary, MatrixView<float const>,    \
                                           ProgressCallback const&);                   \
-  template void Recommender::refit_graph(C const&, graph::InteractionLogView const&)
+  template void Recommender::refit_graph(C const&, graph::InteractionLogView const&,  \
+                                         ProgressCallback const&)
 RELWEAVE_INSTANTIATE(HostContext);
 RELWEAVE_INSTANTIATE(CudaContext);
 

@@ -68,7 +68,8 @@ TrainingHistory history_from_json(Json const& json) {
   return history;
 }
 
-/// Calls fn(name, field) for every count of a graph report.
+/// Calls fn(name, field) for every count of a graph report; how much memory and disk it took is not
+/// saved, since it is not the same for any number of threads.
 template <typename Report, typename Fn>
 void each_count(Report& r, Fn const& fn) {
   fn("events", r.events);
@@ -119,7 +120,10 @@ void Recommender::save(std::filesystem::path const& directory) const {
   expect_fitted("Recommender.save");
   Json report = Json::object();
   each_count(graph_report_, [&](char const* name, auto const& value) { report[name] = value; });
-  Json const config = {{"recommender", Json::parse(model::to_json(config_))},
+  RecommenderConfig portable = config_;  // how much memory there is, and where files go, is not of
+  portable.graph.memory_limit = 0;       // the model but of the machine that trained it
+  portable.graph.temp_folder.clear();
+  Json const config = {{"recommender", Json::parse(model::to_json(portable))},
                        {"item_types", {{"names", types_.names}, {"offsets", types_.offsets}}},
                        {"graph_report", report},
                        {"hgnn_history", to_json(hgnn_history_)},

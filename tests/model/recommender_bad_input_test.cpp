@@ -345,13 +345,26 @@ TEST_CASE("a fit that is stopped in the HGNN has item vectors and says what it l
   TemporaryDirectory const directory;
   Recommender model(quick_config());
 
-  model.fit(HostContext{}, data_of(log), [](Progress const&) { return false; });
+  model.fit(HostContext{}, data_of(log), [](Progress const& p) { return p.stage == "graph"; });
 
   CHECK(model.hgnn_history().interrupted);
   CHECK(all_finite(model.general_vectors()));
   CHECK_THROWS_WITH(model.recommend(HostContext{}, {}, 3), Contains("without trained towers"));
   CHECK_THROWS_WITH(model.save(directory.path / "model"), Contains("without trained towers"));
   CHECK(std::filesystem::is_empty(directory.path));
+}
+
+TEST_CASE("a stop before there is a graph leaves the model as it was", "[model][recommender]") {
+  TinyLog const log(60, item_count, 6);
+  TinyLog const later(60, item_count, 9);
+  auto model = trained(log, 2, quick_config());
+  auto const before = answers(model);
+  auto const stop = [](Progress const&) { return false; };
+
+  CHECK_THROWS_AS(model.fit(HostContext{}, data_of(log), stop), StoppedError);
+  CHECK_THROWS_AS(model.refit_graph(HostContext{}, later.view(), stop), StoppedError);
+
+  CHECK(answers(model) == before);
 }
 
 TEST_CASE("an exception out of the callback leaves the model as it was", "[model][recommender]") {

@@ -40,7 +40,10 @@ def towers(tiny, settings, progress):
 def refit(tiny, settings, progress):
     model = rw.Recommender(seed=3, **{**SMALL, "towers": settings["towers"]})
     model.fit(
-        tiny.log(), tiny.catalog(), tiny.vectors, progress=lambda p: p.stage == "hgnn" or p.step < 2
+        tiny.log(),
+        tiny.catalog(),
+        tiny.vectors,
+        progress=lambda p: p.stage != "towers" or p.step < 2,
     )
     later = tiny.log().select(np.arange(900))
     return model, lambda: model.refit_towers(later, progress=progress)
@@ -115,7 +118,8 @@ def test_a_stopped_refit_reports_what_the_new_towers_saw(tiny):
 
 def test_a_fit_that_is_stopped_in_the_hgnn_says_so(tiny, tmp_path):
     def stop(progress):
-        raise KeyboardInterrupt
+        if progress.stage == "hgnn":
+            raise KeyboardInterrupt
 
     model = rw.Recommender(seed=3, **SMALL)
 
@@ -132,6 +136,32 @@ def test_a_fit_that_is_stopped_in_the_hgnn_says_so(tiny, tmp_path):
         with pytest.raises(rw.NotFittedError, match="stopped before"):
             ask()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, None])
+def test_a_fit_that_is_stopped_in_the_graph_changes_nothing(tiny, error):
+    def stop(progress):
+        assert progress.stage == "graph"
+        if error is not None:
+            raise error("mine")
+        return False
+
+    expected = (error or rw.StoppedError, "mine" if error else "before there was a graph")
+    fresh, fitted = rw.Recommender(seed=3, **SMALL), rw.Recommender(seed=3, **SMALL)
+    fitted.fit(tiny.log(), tiny.catalog(), tiny.vectors, progress=False)
+    before = fitted.score_users(["u0", "nobody"])
+
+    for model in (fresh, fitted):
+        with pytest.raises(expected[0], match=expected[1]):
+            model.fit(tiny.log(), tiny.catalog(), tiny.vectors, progress=stop)
+    with pytest.raises(expected[0], match=expected[1]):
+        fitted.refit_graph(tiny.log().select(np.arange(900)), progress=stop)
+    with pytest.raises(expected[0], match=expected[1]):
+        rw.CoInteractionGraph.build(tiny.log(), tiny.catalog(), progress=stop)
+
+    np.testing.assert_array_equal(fitted.score_users(["u0", "nobody"]), before)
+    with pytest.raises(rw.NotFittedError):
+        fresh.recommend(["u0"])
 
 
 def test_a_refused_fit_of_a_fitted_model_leaves_it_as_it_was(tiny):

@@ -51,7 +51,7 @@ def test_progress_is_told_step_by_step(tiny):
     fit(tiny, progress=steps.append)
 
     assert [s.stage for s in steps] == sorted(s.stage for s in steps)
-    assert {s.stage for s in steps} == {"hgnn", "towers"}
+    assert {s.stage for s in steps} == {"graph", "hgnn", "towers"}
     last = steps[-1]
     assert (last.epoch, last.epochs, last.step) == (14, 15, last.steps)
     assert last.done == 15

@@ -53,6 +53,11 @@ class RELWEAVE_API ConfigError : public Error {
  public:
   using Error::Error;
 };
+/// A progress callback stopped the call before there was a result.
+class RELWEAVE_API StoppedError : public Error {
+ public:
+  using Error::Error;
+};
 
 /// One message for every failed check: "function: argument: got X, expected Y. Remedy".
 inline std::string describe(std::string_view function, std::string_view argument,

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/progress.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/graph/hetero_graph.hpp>
@@ -59,6 +61,10 @@ struct CoInteractionConfig {
                                     ///< union of what either end keeps; 0 keeps all
   EdgeWeight weight = EdgeWeight::cosine;
   bool strong_only = false;  ///< leave weak signals out of the graph
+  /// Bytes that the call may allocate beside the log's columns, its result included; 0: any number.
+  /// What does not fit goes through files. Never changes the links.
+  std::int64_t memory_limit = 0;
+  std::filesystem::path temp_folder;  ///< for those files; empty: the system's
 };
 
 /// Undirected links between items, each once: lower < upper, sorted by (lower, upper).
@@ -87,6 +93,10 @@ struct CoInteractionReport {
   std::int64_t beyond_top = 0;  ///< links that neither end keeps
   std::int64_t links = 0;
   std::vector<std::int64_t> links_per_type_pair;  ///< (T * T), lower type first
+  std::int64_t planned_bytes = 0;                 ///< highest memory that the call counted on
+  std::int64_t log_passes = 0;     ///< times the log's users were read to find the histories
+  std::int64_t runs = 0;           ///< parts of the users whose counts were put on the disk
+  std::int64_t spilled_bytes = 0;  ///< written to files
 };
 
 /// Counts, for every pair of items, the users who interacted with both within the window, and keeps
@@ -94,16 +104,27 @@ struct CoInteractionReport {
 /// the latest, and cut to the most recent max_history items; every pair counts once per user. Any
 /// order of rows gives the same links. Weights are computed in double and compared as float; of
 /// equal ones the neighbour with the lower id is kept.
-/// Cost: sum over users of (items in the capped history)^2; memory of one counter per item and
-/// thread, plus the links that are kept. Determinism: any_thread_count.
-/// Throws: ConfigError for an empty log, a setting out of range (max_history < 2 makes no pair), or
-/// offsets that do not ascend; ShapeError for columns of different length or types of another
-/// number of items; IndexError for ids out of range.
+///
+/// Under a memory_limit the log is read once per part of the users whose events fit, a log sorted
+/// by user once in all. Where the histories of all users fit, pairs are counted in memory; else
+/// every part of the users leaves its counts in a file, 4 to 8 bytes per pair of items that it
+/// knows, and the parts are added up. A link on its way costs 16 bytes, in the result 20. The files
+/// have no name: the system frees them even after a crash.
+///
+/// Cost: sum over users of (items in the capped history)^2; memory of 16 bytes per event, 8 per
+/// event in a history (16 with a window), 12 per item and thread, and the links that are kept.
+/// Determinism: any_thread_count, any memory_limit.
+/// Throws: ConfigError for an empty log, a setting out of range (max_history < 2 makes no pair), a
+/// memory_limit that is too small, with one that is not, or offsets that do not ascend; ShapeError
+/// for columns of different length or types of another number of items; IndexError for ids out of
+/// range; IoError for a temp_folder that cannot be written to or is full; StoppedError when
+/// `progress` returns false. Nothing is left behind.
 /// Source: De Nadai et al. 2024, section 4.1.1 (arXiv 2403.05185); the pruning is this library's.
 RELWEAVE_API ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const& log,
                                             ItemTypes const& types,
                                             CoInteractionConfig const& config,
-                                            CoInteractionReport* report = nullptr);
+                                            CoInteractionReport* report = nullptr,
+                                            ProgressCallback const& progress = {});
 
 /// Node types = item types; one relation "co" for every ordered pair of types, so that each
 /// undirected pair of types has both of its directions.

@@ -63,6 +63,8 @@ class RELWEAVE_API Recommender {
  public:
   explicit Recommender(RecommenderConfig config = {}) : config_(std::move(config)) {}
 
+  /// Stopped by `progress` in the stage "graph", it throws StoppedError and changes nothing;
+  /// stopped later, what was trained stays.
   template <AnyContext C = HostContext>
   void fit(C const& ctx, TrainingData data, ProgressCallback const& progress = {});
 
@@ -74,7 +76,8 @@ class RELWEAVE_API Recommender {
   /// Builds the graph again from a new log and computes vectors with the trained HGNN, without
   /// training; the towers keep their parameters and see the new vectors.
   template <AnyContext C = HostContext>
-  void refit_graph(C const& ctx, graph::InteractionLogView const& log);
+  void refit_graph(C const& ctx, graph::InteractionLogView const& log,
+                   ProgressCallback const& progress = {});
 
   /// The k best items per history. indices and scores (n, k); missing places are -1, -infinity.
   /// user_features (n, c), or empty: all zero.
