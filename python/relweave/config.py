@@ -263,7 +263,7 @@ def device_number(device: Any, function: str) -> int:
     """
     if isinstance(device, str) and device == "cpu":
         return -1
-    asked = re.fullmatch(r"cuda(?::(\d{1,4}))?", device) if isinstance(device, str) else None
+    asked = re.fullmatch(r"cuda(?::([0-9]{1,4}))?", device) if isinstance(device, str) else None
     if asked is None:
         raise ConfigError(
             describe(

@@ -1,4 +1,4 @@
-"""Every class with device="cuda" against the CPU: the same up to rounding, and where results lie."""
+"""Every class on a device against the CPU: equal up to rounding; and where results lie."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_towers_that_read_the_device_answer_there(world):
 def test_a_model_stays_where_its_arrays_are(world):
     model = hgnn(world, Producer(world.inner)).set_params(device="cpu")
 
-    with pytest.raises(rw.DeviceError, match="HGNN.vectors_: device: got 'cpu', expected 'cuda:0'"):
+    with pytest.raises(rw.DeviceError, match=r"vectors_: device: got 'cpu', expected 'cuda:0'"):
         model.vectors_  # noqa: B018
     elsewhere = hgnn(world, world.inner).set_params(device="cpu")
     assert elsewhere.vectors_.shape == (N_ITEMS, 16)
@@ -173,10 +173,10 @@ def test_an_index_on_a_device_refuses_what_it_cannot_do(world):
         index.search(world.vectors, k=2049)
     with pytest.raises(rw.ShapeError, match=r"ExactIndex.search: queries: got shape \(60, 11\)"):
         index.search(world.vectors[:, :11], k=3)
-    with pytest.raises(rw.ConfigError, match="ExactIndex.search: queries: .*not finite"):
+    with pytest.raises(rw.ConfigError, match=r"ExactIndex.search: queries: .*not finite"):
         index.search(holes, k=3)
     for vectors in (holes, Producer(holes)):
-        with pytest.raises(rw.ConfigError, match="ExactIndex.*vectors"):
+        with pytest.raises(rw.ConfigError, match=r"ExactIndex.*vectors"):
             rw.ExactIndex(vectors, device="cuda")
 
 
