@@ -9,6 +9,7 @@ what to compare with, `datasets.load_xwines` real data. Every stage is also a cl
 
 from . import baselines, datasets, io, loss, nn, ops, optim, plot, text
 from ._core import __version__
+from ._device import DeviceArray
 from ._graph_report import (
     CoInteractionReport,
     DegreeSummary,
@@ -58,6 +59,7 @@ __all__ = [
     "CudaError",
     "DTypeError",
     "DegreeSummary",
+    "DeviceArray",
     "DeviceError",
     "EpochRecord",
     "Error",

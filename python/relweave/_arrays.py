@@ -12,9 +12,33 @@ from .errors import DeviceError, DTypeError, IndexError, ShapeError
 
 Array = npt.NDArray[Any]
 
+CUDA = 2
+"""DLPack's device type of CUDA memory that the processor does not read."""
+
 _HOST = (1, 3, 11, 13)
 """DLPack's device types whose memory the processor reads: CPU, and CUDA's and ROCm's host memory
 and managed memory."""
+
+
+def dlpack_device(value: Any) -> tuple[int, int]:
+    """Return DLPack's type and number of the device that an array is on; the CPU's for others."""
+    if not isinstance(value, np.ndarray) and hasattr(value, "__dlpack_device__"):
+        try:
+            kind, number = value.__dlpack_device__()
+            return int(kind), int(number)
+        except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
+            pass  # whoever reads it says what is wrong
+    return _HOST[0], 0
+
+
+def expect_host(value: Any, where: str) -> None:
+    """Raise DeviceError for memory that the processor cannot read."""
+    device = dlpack_device(value)[0]
+    if device not in _HOST:
+        raise DeviceError(
+            f"{where}: got memory of DLPack device type {device}, expected that of the CPU. "
+            "Copy it there first."
+        )
 
 
 def as_array(value: Any, where: str) -> Array:
@@ -30,20 +54,15 @@ def as_array(value: Any, where: str) -> Array:
                 f"{where}: got a {type(value).__name__} that is no array ({error}), expected an "
                 "array of numbers"
             ) from error
+    expect_host(value, where)
     try:
-        device = int(value.__dlpack_device__()[0])
-        if device in _HOST:
-            return np.from_dlpack(value)
+        return np.from_dlpack(value)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         # "requires gradient", "sparse layout", "bfloat16": each library has its own words.
         raise DTypeError(
             f"{where}: got a {type(value).__name__} that cannot be read ({error}), expected a "
             "dense array of numbers"
         ) from error
-    raise DeviceError(
-        f"{where}: got memory of DLPack device type {device}, expected that of the CPU. "
-        "Copy it there first."
-    )
 
 
 def as_mapping(value: Any, where: str) -> Mapping[Any, Any]:

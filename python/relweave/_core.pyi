@@ -17,6 +17,27 @@ Step = Callable[[str, int, int, int, int, float], Any] | None
 __version__: str
 
 def show_config() -> dict[str, Any]: ...
+def cuda_compiled() -> bool: ...
+def cuda_device_count() -> int: ...
+
+class DeviceArray:
+    @staticmethod
+    def from_dlpack(producer: Any, *, device: int, function: str, argument: str) -> DeviceArray: ...
+    @staticmethod
+    def upload(host: Floats, *, device: int) -> DeviceArray: ...
+    def to_dlpack(self, *, versioned: bool, copied: bool) -> Any: ...
+    def numpy(self) -> NDArray[Any]: ...
+    def copy(self) -> DeviceArray: ...
+    def take(self, rows: Ints) -> DeviceArray: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def device(self) -> int: ...
+
+_Matrix = Floats | DeviceArray
+
 def default_config() -> str: ...
 
 class ItemGraph:
@@ -58,20 +79,23 @@ class ItemGraph:
 class HgnnModel:
     def __init__(self, config: str) -> None: ...
     def fit(
-        self, graph: ItemGraph, features: Floats, *, threads: int, progress: Step
+        self, graph: ItemGraph, features: _Matrix, *, threads: int, device: int, progress: Step
     ) -> tuple[dict[str, Any], BaseException | None]: ...
-    def embed(self, graph: ItemGraph, features: Floats, *, threads: int) -> Floats: ...
+    def embed(
+        self, graph: ItemGraph, features: _Matrix, *, threads: int, device: int
+    ) -> _Matrix: ...
     def embed_new(
         self,
         graph: ItemGraph,
-        features: Floats,
+        features: _Matrix,
         *,
         types: Ints,
-        new_features: Floats,
+        new_features: _Matrix,
         link_new: Ints,
         link_item: Ints,
         threads: int,
-    ) -> Floats: ...
+        device: int,
+    ) -> _Matrix: ...
     @property
     def fitted(self) -> bool: ...
     def parameters(self) -> dict[str, Floats]: ...
@@ -90,16 +114,17 @@ class TwoTowerModel:
         user_count: int,
         type_names: Sequence[str],
         type_offsets: Sequence[int],
-        features: Floats,
-        vectors: Floats,
-        cold_vectors: Floats | None,
+        features: _Matrix,
+        vectors: _Matrix,
+        cold_vectors: _Matrix | None,
         user_features: Floats | None,
         threads: int,
+        device: int,
         progress: Step,
     ) -> tuple[dict[str, Any], BaseException | None]: ...
     def item_vectors(
-        self, *, types: Ints, features: Floats, vectors: Floats, threads: int
-    ) -> Floats: ...
+        self, *, types: Ints, features: _Matrix, vectors: _Matrix, threads: int, device: int
+    ) -> _Matrix: ...
     def user_vectors(
         self,
         *,
@@ -108,10 +133,11 @@ class TwoTowerModel:
         strong: Bytes,
         type_names: Sequence[str],
         type_offsets: Sequence[int],
-        vectors: Floats,
+        vectors: _Matrix,
         user_features: Floats | None,
         threads: int,
-    ) -> Floats: ...
+        device: int,
+    ) -> _Matrix: ...
     @property
     def fitted(self) -> bool: ...
     @property
@@ -136,6 +162,7 @@ class Recommender:
         item_ids: Ids,
         user_ids: Ids,
         threads: int = 0,
+        device: int = -1,
         progress: Step = None,
     ) -> BaseException | None: ...
     def refit_towers(
@@ -149,6 +176,7 @@ class Recommender:
         user_ids: Ids,
         user_features: Floats | None = None,
         threads: int = 0,
+        device: int = -1,
         progress: Step = None,
     ) -> BaseException | None: ...
     def refit_graph(
@@ -160,6 +188,7 @@ class Recommender:
         strong: Bytes,
         user_count: int,
         threads: int = 0,
+        device: int = -1,
         progress: Step = None,
     ) -> None: ...
     def recommend(
@@ -174,6 +203,7 @@ class Recommender:
         types: Sequence[int] = (),
         allowed: Ints = ...,
         threads: int = 0,
+        device: int = -1,
     ) -> tuple[Ints, Floats]: ...
     def recommend_users(
         self,
@@ -184,9 +214,22 @@ class Recommender:
         types: Sequence[int] = (),
         allowed: Ints = ...,
         threads: int = 0,
+        device: int = -1,
     ) -> tuple[Ints, Floats]: ...
-    def score_users(self, users: Ints, *, threads: int = 0) -> Floats: ...
-    def similar_items(self, items: Ints, *, k: int, threads: int = 0) -> tuple[Ints, Floats]: ...
+    def score(
+        self,
+        offsets: Longs,
+        items: Ints,
+        strong: Bytes,
+        *,
+        user_features: Floats | None = None,
+        threads: int = 0,
+        device: int = -1,
+    ) -> Floats: ...
+    def score_users(self, users: Ints, *, threads: int = 0, device: int = -1) -> Floats: ...
+    def similar_items(
+        self, items: Ints, *, k: int, threads: int = 0, device: int = -1
+    ) -> tuple[Ints, Floats]: ...
     def embed_items(
         self,
         *,
@@ -195,6 +238,7 @@ class Recommender:
         link_new: Ints = ...,
         link_item: Ints = ...,
         threads: int = 0,
+        device: int = -1,
     ) -> tuple[Floats, Floats]: ...
     def add_items(
         self,
@@ -205,6 +249,7 @@ class Recommender:
         link_item: Ints = ...,
         ids: Ids,
         threads: int = 0,
+        device: int = -1,
     ) -> None: ...
     def save(self, path: str) -> None: ...
     @staticmethod
@@ -409,14 +454,15 @@ def read_safetensors(
 class ExactIndex:
     def __init__(
         self,
-        vectors: NDArray[np.float32],
+        vectors: _Matrix,
         *,
         types: list[int] = ...,
         bias: NDArray[np.float32] | None = None,
+        device: int = -1,
     ) -> None: ...
     def search(
         self,
-        queries: NDArray[np.float32],
+        queries: _Matrix,
         *,
         k: int,
         excluded_offsets: NDArray[np.int64] | None = None,
@@ -424,7 +470,7 @@ class ExactIndex:
         types: list[int] = ...,
         allowed: NDArray[np.int32] = ...,
         threads: int = 0,
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    ) -> tuple[Ints | DeviceArray, _Matrix]: ...
     @property
     def size(self) -> int: ...
     @property

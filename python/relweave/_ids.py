@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._arrays import expect_host
 from ._frames import Array, Column, column_of
 from .errors import ConfigError, DTypeError, ShapeError, describe
 
@@ -166,6 +167,7 @@ def matrix(
     values: Any, function: str, argument: str, rows: int | None = None, what: str = "row"
 ) -> NDArray[np.float32]:
     """Return features as a float32 matrix, after checking shape, type and finiteness."""
+    expect_host(values, f"{function}: {argument}")
     if isinstance(values, np.ma.MaskedArray):  # masked values are missing ones
         values = np.ma.filled(values.astype(np.float64), np.nan)
     try:

@@ -14,14 +14,22 @@ from ._fitted import Fitted
 from ._frames import Array
 from ._ids import Codes, IdIndex, as_ids, external
 from .catalog import Catalog
-from .config import flag, thread_count, whole
+from .config import device_number, flag, thread_count, whole
 from .errors import ConfigError, DTypeError, describe
 
 
 class Serving(Fitted):
-    """The part of `Recommender` that answers. `threads` is the recommender's setting."""
+    """The part of `Recommender` that answers. `threads` and `device` are its settings."""
 
     threads: int | None
+    device: str
+
+    def _where(self, here: str) -> dict[str, int]:
+        """Return what the core takes to run a call."""
+        return {
+            "threads": thread_count(self.threads, here),
+            "device": device_number(self.device, here),
+        }
 
     def recommend(
         self,
@@ -65,7 +73,7 @@ class Serving(Fitted):
         Raises
         ------
         ConfigError
-            Unknown types or items, or k below 1.
+            Unknown types or items, k below 1, or on a GPU above 2048.
         NotFittedError
             Before `fit`.
         """
@@ -76,7 +84,7 @@ class Serving(Fitted):
             "k": whole(k, here, "k"),
             "exclude_seen": flag(exclude_seen, here, "exclude_seen"),
             "types": self._type_codes(types, here),
-            "threads": thread_count(self.threads, here),
+            **self._where(here),
         }
         if items is not None:
             allowed = self._items.expect(as_ids(items, here, "items"), here, "items", "model")
@@ -161,31 +169,23 @@ class Serving(Fitted):
         model = self._fitted(here)
         names = as_ids(user_ids, here, "user_ids")
         self._users.expect_kind(names, here, "user_ids", "model")
-        threads = thread_count(self.threads, here)
         codes = self._users.find(names)
         known = codes >= 0
         scores = np.empty((len(names), len(self.item_ids_)), dtype=np.float32)
         if known.any():
-            scores[known] = model.score_users(codes[known], threads=threads)
+            scores[known] = model.score_users(codes[known], **self._where(here))
         if not known.all():
-            request: dict[str, Any] = {
-                "k": scores.shape[1],
-                "exclude_seen": False,
-                "threads": threads,
-            }
             cold = names[~known]
-            alike = self._user_features is None  # then one answer serves all of them
-            order, best = self._recommend_histories(
-                model,
-                Histories.empty(1 if alike else len(cold)),
-                cold[:1] if alike else cold,
-                None,
-                request,
-                here,
+            if self._user_features is None:  # then one answer serves all of them
+                cold = cold[:1]
+            none = Histories.empty(len(cold))
+            scores[~known] = model.score(
+                none.offsets,
+                none.items,
+                none.strong,
+                user_features=self._user_rows(cold, None, here),
+                **self._where(here),
             )
-            rows = np.empty((len(order), scores.shape[1]), dtype=np.float32)
-            np.put_along_axis(rows, order.astype(np.int64), best, axis=1)
-            scores[~known] = rows
         return scores
 
     def similar_items(self, item_ids: Any, k: int = 10) -> tuple[Array, Floats]:
@@ -201,9 +201,7 @@ class Serving(Fitted):
         model = self._model_or_raise(here)
         known = IdIndex(self.item_ids_[: self._trained_items])
         codes = known.expect(as_ids(item_ids, here, "item_ids"), here, "item_ids", "model")
-        indices, scores = model.similar_items(
-            codes, k=whole(k, here, "k"), threads=thread_count(self.threads, here)
-        )
+        indices, scores = model.similar_items(codes, k=whole(k, here, "k"), **self._where(here))
         return external(self.item_ids_, indices), scores
 
     def embed_items(
@@ -264,5 +262,5 @@ class Serving(Fitted):
             "features": self._item_features.apply(new_items, features, here),
             "link_new": new,
             "link_item": known,
-            "threads": thread_count(self.threads, here),
+            **self._where(here),
         }

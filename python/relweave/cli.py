@@ -19,6 +19,7 @@ from . import _core, quickstart, stages
 from ._files import path_of, read_table, read_vectors
 from ._summary import write_files, write_text
 from .catalog import Catalog
+from .config import device_number
 from .errors import ConfigError, Error, describe, near_names
 from .evaluation import evaluate
 from .log import InteractionLog
@@ -80,9 +81,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_features(sub)
     sub.add_argument("--out", required=True, metavar="FOLDER", help="for the model")
     _add_training(sub)
-    sub.add_argument(
-        "--device", default="cpu", choices=["cpu", "auto", "cuda"], help="default: %(default)s"
-    )
     sub.add_argument("--no-hgnn", action="store_true", help="two towers on the features alone")
     sub.add_argument(
         "--set",
@@ -132,6 +130,7 @@ def _add_file(
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="FOLDER", help="what fit wrote")
+    _add_device(parser)
 
 
 def _add_column(
@@ -172,17 +171,27 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, help="default: $RELWEAVE_NUM_THREADS or all processors"
     )
+    _add_device(parser)
     parser.add_argument("--no-progress", action="store_true", help="no progress bars")
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N; default: %(default)s")
 
 
 def _quickstart(options: argparse.Namespace) -> None:
     quickstart.run(
-        options.out, seed=options.seed, threads=options.threads, progress=not options.no_progress
+        options.out,
+        seed=options.seed,
+        threads=options.threads,
+        device=options.device,
+        progress=not options.no_progress,
     )
 
 
 def _fit(options: argparse.Namespace) -> None:
     here = "fit"
+    device_number(options.device, here)
     _core.expect_checkpoint_place(path_of(options.out, here, "folder"))
     features = _features(options, here)
     columns = {
@@ -220,7 +229,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    model = Recommender.load(options.model)
+    model = Recommender.load(options.model, device=options.device)
     columns = {**model.columns_.get("log", {}), **_given(options, "user", "item", "time", "signal")}
     _expect_columns(columns, ("user", "item"), options)
     table = read_table(
@@ -235,7 +244,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _recommend(options: argparse.Namespace) -> None:
-    model = Recommender.load(options.model)
+    model = Recommender.load(options.model, device=options.device)
     users = model.user_ids_ if options.users is None else _ids(options.users, model.user_ids_)
     ids, scores = model.recommend(
         users, options.k, types=options.types, exclude_seen=not options.include_seen
@@ -251,7 +260,7 @@ def _recommend(options: argparse.Namespace) -> None:
 
 def _embed(options: argparse.Namespace) -> None:
     here = "embed"
-    model = Recommender.load(options.model)
+    model = Recommender.load(options.model, device=options.device)
     if options.items is None:
         for flag in ("vectors", "encoder"):
             if getattr(options, flag):

@@ -14,7 +14,14 @@ import numpy as np
 
 from . import _core
 from ._files import path_of
-from .errors import ConfigError, DTypeError, NotCompiledError, describe, near_names
+from .errors import (
+    ConfigError,
+    DeviceError,
+    DTypeError,
+    NotCompiledError,
+    describe,
+    near_names,
+)
 
 __all__ = ["GraphConfig", "HGNNConfig", "TwoTowerConfig"]
 
@@ -269,21 +276,52 @@ def without_times(towers: TwoTowerConfig, function: str) -> TwoTowerConfig:
     return replace(towers, trend=0.0)
 
 
-def check_device(device: str, function: str) -> None:
-    """Accept "cpu", and "auto", which means it; refuse what this build cannot do."""
-    if device in ("cpu", "auto"):
-        return
-    if device == "cuda" or str(device).startswith("cuda:"):
+def device_number(device: Any, function: str) -> int:
+    """Return what the core takes: -1 for "cpu", n for "cuda:n"; "cuda" is the first device.
+
+    Raises
+    ------
+    ConfigError
+        Another word.
+    NotCompiledError, DeviceError
+        This build has no CUDA, or the machine has no such device: the CPU never stands in for it.
+    """
+    if isinstance(device, str) and device == "cpu":
+        return -1
+    asked = re.fullmatch(r"cuda(?::([0-9]{1,4}))?", device) if isinstance(device, str) else None
+    if asked is None:
+        raise ConfigError(
+            describe(
+                function,
+                "device",
+                repr(device),
+                "'cpu', 'cuda' or 'cuda:N'",
+                near_names(device, ["cpu", "cuda"]),
+            )
+        )
+    if not _core.cuda_compiled():
         raise NotCompiledError(
             describe(
                 function,
                 "device",
                 repr(device),
-                "'cpu' or 'auto'",
-                "This build has no CUDA; see `relweave show-config`.",
+                "'cpu', since this build has no CUDA",
+                "With the toolkit, `pip install . -Ccmake.define.RELWEAVE_CUDA=ON` builds it.",
             )
         )
-    raise ConfigError(describe(function, "device", repr(device), "'cpu', 'cuda' or 'auto'"))
+    count, number = _core.cuda_device_count(), int(asked[1] or 0)
+    if number >= count:
+        here = {0: "'cpu': there is no CUDA device", 1: "'cuda:0', the only device"}
+        raise DeviceError(
+            describe(
+                function,
+                "device",
+                repr(device),
+                here.get(count, f"'cuda:0' to 'cuda:{count - 1}'"),
+                "" if count else "Check the driver with nvidia-smi.",
+            )
+        )
+    return number
 
 
 def thread_count(threads: int | None, function: str) -> int:

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
-from ._arrays import Array, as_matrix
-from .config import thread_count, whole
+from ._arrays import CUDA, Array, as_matrix, dlpack_device
+from ._device import Matrix, result, taken_over
+from .config import device_number, thread_count, whole
+from .errors import ConfigError, describe
 
 
 class ExactIndex:
@@ -18,7 +20,17 @@ class ExactIndex:
     Parameters
     ----------
     vectors : (n, d) array
-        Finite; stored as float32. Normalise the rows first to rank by cosine.
+        Finite; stored as float32. Normalise the rows first to rank by cosine. Of the CPU, or
+        float32 on the device.
+    device : str
+        "cpu", or "cuda" or "cuda:N" to keep the vectors on that GPU and search there.
+
+    Raises
+    ------
+    ConfigError
+        Vectors that are not finite, or an unknown device.
+    NotCompiledError, DeviceError
+        No CUDA in this build, no such device on this machine, or vectors on another one.
 
     Examples
     --------
@@ -29,9 +41,11 @@ class ExactIndex:
     array([[1, 2]], dtype=int32)
     """
 
-    def __init__(self, vectors: Any) -> None:
-        matrix = as_matrix(vectors, "ExactIndex: vectors")
-        self._core = _core.ExactIndex(_float32(matrix))
+    def __init__(self, vectors: Any, *, device: str = "cpu") -> None:
+        here = "ExactIndex"
+        self._device = device_number(device, here)
+        matrix = self._placed(vectors, here, "vectors")
+        self._core = _core.ExactIndex(matrix, device=self._device)
 
     def __len__(self) -> int:
         return int(self._core.size)
@@ -44,21 +58,31 @@ class ExactIndex:
         """The number of components of a vector."""
         return int(self._core.dimension)
 
-    def search(
-        self, queries: Any, *, k: int = 10, threads: int | None = None
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def search(self, queries: Any, *, k: int = 10, threads: int | None = None) -> tuple[Any, Any]:
         """Return the k best rows per query, best first, ties to the lower row.
 
         Returns ids and scores, both (queries, k); with k beyond `len(self)` the last places hold -1
-        and -infinity. Raises ShapeError for another dimension and ConfigError for k below 1 or
-        queries that are not finite.
+        and -infinity. They are arrays of NumPy, unless vectors or queries came as an array on the
+        device: then they are `DeviceArray`. Queries on the device are trusted to be finite.
+
+        Raises ShapeError for another dimension and ConfigError for queries that are not finite, for
+        k below 1, and on a device for k above 2048.
         """
         here = "ExactIndex.search"
-        matrix = _float32(as_matrix(queries, f"{here}: queries"))
+        matrix = self._placed(queries, here, "queries")
         ids, scores = self._core.search(
             matrix, k=whole(k, here, "k"), threads=thread_count(threads, here)
         )
-        return ids, scores
+        return result(ids), result(scores)
+
+    def _placed(self, values: Any, here: str, argument: str) -> Matrix:
+        if self._device >= 0 and dlpack_device(values)[0] == CUDA:
+            return taken_over(values, self._device, here, argument)
+        matrix = _float32(as_matrix(values, f"{here}: {argument}"))
+        if self._device >= 0 and not np.isfinite(matrix).all():  # there nobody looks
+            got = "values that are not finite"
+            raise ConfigError(describe(here, argument, got, "finite numbers"))
+        return matrix
 
 
 def _float32(matrix: Array) -> npt.NDArray[np.float32]:

@@ -17,6 +17,7 @@ from ._files import path_of
 from ._frames import Array
 from ._summary import Summary, write_bytes, write_text
 from .catalog import Catalog
+from .config import device_number
 from .datasets import XWines, load_xwines
 from .evaluation import Comparison, Scorer, compare, evaluate
 from .index import ExactIndex
@@ -55,6 +56,7 @@ def run(
     *,
     seed: int = 0,
     threads: int | None = None,
+    device: str = "cpu",
     progress: ProgressArgument = True,
     say: Say = _print,
 ) -> Comparison:
@@ -64,7 +66,7 @@ def run(
     ----------
     out : path
         Receives summary.html, comparison.json, model/ and, where matplotlib is installed, *.png.
-    seed, threads, progress
+    seed, threads, device, progress
         As in `Recommender` and its `fit`.
     say : function
         Takes the lines to print.
@@ -75,6 +77,7 @@ def run(
         All models on the same test users.
     """
     start = time.perf_counter()
+    device_number(device, "quickstart")
     folder = Path(out)
     _core.expect_checkpoint_place(path_of(folder / "model", "quickstart", "folder"))
     page = Summary("relweave quick start: X-Wines")
@@ -89,7 +92,7 @@ def run(
     _tell_data(say, page, data, train, test, str(data.items["title"][new_wine][0]))
 
     say("Training item graph, HGNN and two towers")
-    model = Recommender(seed=seed, threads=threads)
+    model = Recommender(seed=seed, threads=threads, device=device)
     model.fit(train, catalog, features=vectors, progress=progress)
     graph = model.graph_
     seconds = (f"{TITLES[n]} {h.seconds:.1f} s" for n, h in model.history_.items())
@@ -101,7 +104,7 @@ def run(
     pictures.draw("training", lambda ax: plot.training_curves(model.history_, ax))
 
     say("Training two towers alone, to compare with")
-    towers = Recommender(seed=seed, threads=threads, use_hgnn=False)
+    towers = Recommender(seed=seed, threads=threads, device=device, use_hgnn=False)
     towers.fit(train, catalog, features=vectors, progress=progress)
 
     say("\nEvaluating on the test part")

@@ -25,7 +25,7 @@ from .config import (
     HGNNConfig,
     TwoTowerConfig,
     as_config,
-    check_device,
+    device_number,
     expect_no_window,
     flag,
     seed_of,
@@ -50,8 +50,8 @@ class Recommender(Serving):
     Parameters
     ----------
     seed : int
-    device : {"cpu", "auto", "cuda"}
-        "auto" is the CPU; "cuda" raises NotCompiledError in a build without it.
+    device : str
+        "cpu", or "cuda" or "cuda:N" to train and answer on that GPU. Not part of a saved model.
     threads : int, optional
         By default $RELWEAVE_NUM_THREADS, or the processors of this process.
     graph : GraphConfig or mapping, optional
@@ -121,6 +121,7 @@ class Recommender(Serving):
         towers: TwoTowerConfig | Mapping[str, Any] | None = None,
         use_hgnn: bool = True,
     ) -> None:
+        device_number(device, "Recommender")  # now, not after an hour of other work
         self.seed = seed
         self.device = device
         self.threads = threads
@@ -169,11 +170,11 @@ class Recommender(Serving):
             Features of another shape than (n_items, d).
         DTypeError
             Ids of the log and the catalogue are of different kinds.
-        NotCompiledError
-            `device="cuda"` in a CPU build.
+        NotCompiledError, DeviceError
+            `device` asks for CUDA, and this build or this machine has none.
         """
         here = "Recommender.fit"
-        check_device(self.device, here)
+        device = device_number(self.device, here)
         threads = thread_count(self.threads, here)
         if not isinstance(catalog, Catalog):
             raise DTypeError(describe(here, "catalog", type(catalog).__name__, "a Catalog"))
@@ -198,6 +199,7 @@ class Recommender(Serving):
                 item_ids=catalog.ids.tolist(),
                 user_ids=user_ids.tolist(),
                 threads=threads,
+                device=device,
                 progress=monitor.step,
             )
         self._adopt(model, item_features, user_features)
@@ -240,6 +242,7 @@ class Recommender(Serving):
                 user_ids=user_ids.tolist(),
                 user_features=user_matrix,
                 threads=thread_count(self.threads, here),
+                device=device_number(self.device, here),
                 progress=monitor.step,
             )
         self._adopt(model, self._item_features, self._user_features)
@@ -264,6 +267,7 @@ class Recommender(Serving):
                 **events.arrays(),
                 user_count=len(train.users),
                 threads=thread_count(self.threads, here),
+                device=device_number(self.device, here),
                 progress=monitor.step,
             )
         self._adopt(model, self._item_features, self._user_features)
@@ -297,7 +301,7 @@ class Recommender(Serving):
             The folder is missing, damaged, or holds something else.
         """
         here = "Recommender.load"
-        check_device(device, here)
+        device_number(device, here)
         thread_count(threads, here)
         core = _core.Recommender.load(path_of(path, here, "folder"))
         settings = json.loads(core.config)

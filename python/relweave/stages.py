@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, _html
+from ._device import device_beside, matrix_on, result, rows_in, together
 from ._events import Events, read_edges, read_histories
 from ._features import Floats, UserFeatures
 from ._frames import Array
 from ._graph_report import CoInteractionReport
 from ._history import EpochRecord, TrainingHistory
-from ._ids import Codes, IdIndex, as_ids, matrix
+from ._ids import Codes, IdIndex, as_ids
 from ._params import Parameters
 from .catalog import Catalog
 from .config import (
@@ -23,6 +24,7 @@ from .config import (
     HGNNConfig,
     TwoTowerConfig,
     as_config,
+    device_number,
     expect_no_window,
     seed_of,
     thread_count,
@@ -181,12 +183,23 @@ class HGNN(Parameters):
     config : HGNNConfig or mapping, optional
     seed : int
     threads : int, optional
+    device : str
+        "cpu", or "cuda" or "cuda:N" to train and answer on that GPU. Arrays then may lie there,
+        too: those of PyTorch, CuPy and others that speak DLPack, float32, with rows in one piece.
+        What is made of such arrays comes back as a `DeviceArray`.
 
     Attributes
     ----------
-    vectors_ : ndarray of float32, shape (n_items, config.layers[-1])
+    vectors_ : ndarray or DeviceArray of float32, shape (n_items, config.layers[-1])
         In the order of the graph's `item_ids`.
     history_ : TrainingHistory
+
+    Raises
+    ------
+    ConfigError
+        An unknown device.
+    NotCompiledError, DeviceError
+        No CUDA in this build, or no such device on this machine.
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": HGNNConfig}
@@ -198,10 +211,13 @@ class HGNN(Parameters):
         config: HGNNConfig | Mapping[str, Any] | None = None,
         seed: int = 0,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
+        device_number(device, "HGNN")  # now, not after an hour of other work
         self.config = config
         self.seed = seed
         self.threads = threads
+        self.device = device
 
     def fit(
         self, graph: CoInteractionGraph, features: Any, progress: ProgressArgument = True
@@ -212,21 +228,27 @@ class HGNN(Parameters):
         ----------
         graph : CoInteractionGraph
         features : array, shape (n_items, d)
-            In the order of the graph's `item_ids` (rows `catalog.rows` of arrays in frame order).
+            In the order of the graph's `item_ids` (rows `catalog.rows` of arrays in frame order);
+            of the CPU or on `device`.
         progress : bool or function
             As in `Recommender.fit`; a stopped training leaves usable vectors.
         """
         here = "HGNN.fit"
         if not isinstance(graph, CoInteractionGraph):
             raise DTypeError(describe(here, "graph", type(graph).__name__, "a CoInteractionGraph"))
-        x = matrix(features, here, "features", len(graph.item_ids), "item")
+        device = device_number(self.device, here)
+        x = matrix_on(features, device, here, "features", len(graph.item_ids), "item")
         settings = to_json(
             hgnn=as_config(HGNNConfig, self.config, "config"), seed=seed_of(self.seed, here)
         )
         core = _core.HgnnModel(settings)
         with Monitor(progress, here) as monitor:
             history, stopped_by = core.fit(
-                graph._core, x, threads=thread_count(self.threads, here), progress=monitor.step
+                graph._core,
+                x,
+                threads=thread_count(self.threads, here),
+                device=device,
+                progress=monitor.step,
             )
         self._core, self._graph, self._features = core, graph, x
         self.history_ = TrainingHistory.of(history)
@@ -245,17 +267,22 @@ class HGNN(Parameters):
         return core
 
     @property
-    def vectors_(self) -> Floats:
+    def vectors_(self) -> Any:
         """Vectors of all items of the graph, unit rows."""
-        core = self._fitted("HGNN.vectors_")
-        threads = thread_count(self.threads, "HGNN.vectors_")
-        return core.embed(self._graph._core, self._features, threads=threads)
+        here = "HGNN.vectors_"
+        vectors = self._fitted(here).embed(
+            self._graph._core,
+            self._features,
+            threads=thread_count(self.threads, here),
+            device=device_beside(self.device, here, self._features),
+        )
+        return result(vectors)
 
     def parameters(self) -> dict[str, Floats]:
         """Return copies of all tensors by name."""
         return self._fitted("HGNN.parameters").parameters()
 
-    def embed_new(self, new_items: Catalog, features: Any, edges: Any = None) -> Floats:
+    def embed_new(self, new_items: Catalog, features: Any, edges: Any = None) -> Any:
         """Return vectors of new items in the order of their frame; see `Recommender.embed_items`.
 
         Here `features` are an array in the order of the new items' frame.
@@ -263,7 +290,8 @@ class HGNN(Parameters):
         here = "HGNN.embed_new"
         core = self._fitted(here)
         _expect_catalog(new_items, here, "new_items")
-        x = matrix(features, here, "features", len(new_items), "new item")
+        device = device_beside(self.device, here, self._features)
+        x = matrix_on(features, device, here, "features", len(new_items), "new item")
         if x.shape[1] != self._features.shape[1]:
             raise ShapeError(
                 describe(
@@ -281,14 +309,13 @@ class HGNN(Parameters):
             self._graph._core,
             self._features,
             types=codes[new_items.types],
-            new_features=x[new_items.rows],
+            new_features=rows_in(x, new_items.rows),
             link_new=new,
             link_item=known,
             threads=thread_count(self.threads, here),
+            device=device,
         )
-        result = np.empty_like(vectors)
-        result[new_items.rows] = vectors
-        return result
+        return result(rows_in(vectors, np.argsort(new_items.rows)))
 
 
 class TwoTower(Parameters):
@@ -303,14 +330,25 @@ class TwoTower(Parameters):
     config : TwoTowerConfig or mapping, optional
     seed : int
     threads : int, optional
+    device : str
+        "cpu", or "cuda" or "cuda:N" to train and answer on that GPU. Arrays then may lie there,
+        too: those of PyTorch, CuPy and others that speak DLPack, float32, with rows in one piece.
+        What is made of such arrays comes back as a `DeviceArray`.
 
     Attributes
     ----------
-    item_vectors_ : ndarray of float32, shape (n_items, config.layers[-1])
+    item_vectors_ : ndarray or DeviceArray of float32, shape (n_items, config.layers[-1])
         Unit rows in the inner order of the catalogue.
     item_bias_ : ndarray of float32, shape (n_items,)
         The recent-trend prior that serving adds to every score.
     history_ : TrainingHistory
+
+    Raises
+    ------
+    ConfigError
+        An unknown device.
+    NotCompiledError, DeviceError
+        No CUDA in this build, or no such device on this machine.
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": TwoTowerConfig}
@@ -322,10 +360,13 @@ class TwoTower(Parameters):
         config: TwoTowerConfig | Mapping[str, Any] | None = None,
         seed: int = 0,
         threads: int | None = None,
+        device: str = "cpu",
     ) -> None:
+        device_number(device, "TwoTower")  # now, not after an hour of other work
         self.config = config
         self.seed = seed
         self.threads = threads
+        self.device = device
 
     def fit(
         self,
@@ -345,7 +386,8 @@ class TwoTower(Parameters):
         train : InteractionLog
         catalog : Catalog
         features : array, shape (n_items, d)
-            What the item tower reads besides the vectors, in the catalogue's inner order.
+            What the item tower reads besides the vectors, in the catalogue's inner order; like all
+            arrays here, of the CPU or on `device`.
         vectors : array, shape (n_items, v)
             HGNN vectors, or text vectors for towers alone; in the inner order.
         users : frame, optional
@@ -359,11 +401,13 @@ class TwoTower(Parameters):
         here = "TwoTower.fit"
         _expect_catalog(catalog, here, "catalog")
         events = Events.of(train, catalog.index, here).sorted()
-        x = matrix(features, here, "features", len(catalog), "item")
-        z = matrix(vectors, here, "vectors", len(catalog), "item")
+        device = device_number(self.device, here)
+        x = matrix_on(features, device, here, "features", len(catalog), "item")
+        z = matrix_on(vectors, device, here, "vectors", len(catalog), "item")
+        x, z = together(device, x, z)
         cold = None
         if cold_vectors is not None:
-            cold = matrix(cold_vectors, here, "cold_vectors", len(catalog), "item")
+            cold = matrix_on(cold_vectors, device, here, "cold_vectors", len(catalog), "item")
         user_features = (
             None if users is None else UserFeatures.learn(users, str(train.columns["user"]), here)
         )
@@ -387,6 +431,7 @@ class TwoTower(Parameters):
                 cold_vectors=cold,
                 user_features=rows,
                 threads=thread_count(self.threads, here),
+                device=device,
                 progress=monitor.step,
             )
         self._core, self._catalog = core, catalog
@@ -407,15 +452,17 @@ class TwoTower(Parameters):
         return core
 
     @property
-    def item_vectors_(self) -> Floats:
+    def item_vectors_(self) -> Any:
         """Unit vectors of the catalogue's items."""
         here = "TwoTower.item_vectors_"
-        return self._fitted(here).item_vectors(
+        vectors = self._fitted(here).item_vectors(
             types=self._catalog.types,
             features=self._features,
             vectors=self._vectors,
             threads=thread_count(self.threads, here),
+            device=device_beside(self.device, here, self._vectors),
         )
+        return result(vectors)
 
     @property
     def item_bias_(self) -> Floats:
@@ -426,7 +473,7 @@ class TwoTower(Parameters):
         """Return copies of all tensors by name."""
         return self._fitted("TwoTower.parameters").parameters()
 
-    def user_vectors(self, histories: Any, user_ids: Any = None, users: Any = None) -> Floats:
+    def user_vectors(self, histories: Any, user_ids: Any = None, users: Any = None) -> Any:
         """Return unit user vectors, (n_users, d), from histories as in `Recommender.recommend`."""
         here = "TwoTower.user_vectors"
         core = self._fitted(here)
@@ -442,7 +489,7 @@ class TwoTower(Parameters):
                 )
                 raise ConfigError(describe(here, "users", "a frame", expected))
             rows = self._users.rows_for(users, names, here)[0]
-        return core.user_vectors(
+        vectors = core.user_vectors(
             offsets=given.offsets,
             items=given.items,
             strong=given.strong,
@@ -451,7 +498,9 @@ class TwoTower(Parameters):
             vectors=self._vectors,
             user_features=rows,
             threads=thread_count(self.threads, here),
+            device=device_beside(self.device, here, self._vectors),
         )
+        return result(vectors)
 
 
 def _expect_catalog(value: Any, function: str, argument: str) -> None:

@@ -4,10 +4,12 @@
 #include <utility>
 
 #include <relweave/core/context.hpp>
+#include <relweave/core/cuda.hpp>
 #include <relweave/core/error.hpp>
 #include <relweave/core/isa.hpp>
 
 #include "bindings.hpp"
+#include "device_array.hpp"
 #include "graph_arrays.hpp"
 
 namespace relweave::python {
@@ -19,6 +21,7 @@ std::string in_python(std::string message) {
   for (auto const& [cpp, python] : {std::pair<std::string_view, std::string_view>{"Sgd", "SGD"},
                                     {"Hgnn", "HGNN"},
                                     {"RecommenderConfig", "Recommender"},
+                                    {"DeviceExactIndex", "ExactIndex"},
                                     {"CoInteractionConfig", "GraphConfig"}}) {
     if (message.starts_with(cpp)) {
       return message.replace(0, cpp.size(), python);
@@ -45,12 +48,28 @@ bool translate(std::exception_ptr const& p, char const* name) {
   }
 }
 
+py::list cuda_devices() {
+  py::list devices;
+  for (int d = 0; d < cuda_device_count(); ++d) {
+    auto const info = cuda_device_info(d);
+    py::dict device;
+    device["name"] = info.name;
+    device["compute_capability"] = std::to_string(info.compute_capability / 10) + "." +
+                                   std::to_string(info.compute_capability % 10);
+    device["multiprocessors"] = info.multiprocessors;
+    device["memory_bytes"] = info.memory_bytes;
+    devices.append(device);
+  }
+  return devices;
+}
+
 py::dict show_config() {
   py::dict result;
   result["version"] = RELWEAVE_VERSION_STRING;
   result["isa"] = std::string(isa_name(resolve_isa(Isa::automatic)));
   result["threads"] = default_threads();
-  result["cuda"] = false;
+  result["cuda"] = cuda_compiled();
+  result["cuda_devices"] = cuda_devices();
   return result;
 }
 
@@ -80,6 +99,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = RELWEAVE_VERSION_STRING;
   m.def("show_config", &show_config);
   bind_errors(m);
+  bind_device(m);
   bind_graph(m);
   bind_transform(m);
   bind_nn(m);

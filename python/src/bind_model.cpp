@@ -1,6 +1,7 @@
 #include <relweave/model/config_json.hpp>
 #include <relweave/model/recommender.hpp>
 
+#include "device_context.hpp"
 #include "model_arrays.hpp"
 
 namespace relweave::python {
@@ -24,14 +25,13 @@ struct Filters {
   }
 };
 
-/// Allocates an (n, k) answer and fills it without the GIL.
+/// Allocates an (n, k) answer and lets fill(ctx, indices, scores) fill it.
 template <typename F>
-Answer answer(std::int64_t n, std::int64_t k, F const& fill) {
+Answer answer(std::int64_t n, std::int64_t k, int threads, int device, F const& fill) {
   Answer result{new_matrix<NodeId>(n, k), new_matrix<float>(n, k)};
   auto const indices = mutable_matrix_of(result.first);
   auto const scores = mutable_matrix_of(result.second);
-  py::gil_scoped_release const release;
-  fill(indices, scores);
+  with_context(threads, device, [&](auto const& ctx) { fill(ctx, indices, scores); });
   return result;
 }
 
@@ -52,7 +52,7 @@ py::object fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const
                std::int64_t user_count, std::vector<std::string> type_names,
                std::vector<std::int64_t> type_offsets, Array<float> const& item_features,
                std::optional<Array<float>> const& user_features, Ids item_ids, Ids user_ids,
-               int threads, py::object progress) {
+               int threads, int device, py::object progress) {
   model::TrainingData data{.log = {},
                            .types = item_types(std::move(type_names), std::move(type_offsets)),
                            .item_features = matrix_of(item_features),
@@ -62,8 +62,8 @@ py::object fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const
   data.log = log_view(user, item, time, strong, user_count, data.types.offsets.back());
   TrainingMonitor monitor(std::move(progress));
   try {
-    py::gil_scoped_release const release;
-    self.fit(HostContext{.threads = threads}, std::move(data), monitor.callback());
+    with_context(threads, device,
+                 [&](auto const& ctx) { self.fit(ctx, std::move(data), monitor.callback()); });
   } catch (StoppedError const&) {
     monitor.rethrow();
     throw;
@@ -74,28 +74,26 @@ py::object fit(Recommender& self, Array<NodeId> const& user, Array<NodeId> const
 py::object refit_towers(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
                         Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
                         std::int64_t user_count, Ids user_ids,
-                        std::optional<Array<float>> const& user_features, int threads,
+                        std::optional<Array<float>> const& user_features, int threads, int device,
                         py::object progress) {
   io::Vocabulary users = vocabulary_of(std::move(user_ids));
   auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
   auto const features = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
-  {
-    py::gil_scoped_release const release;
-    self.refit_towers(HostContext{.threads = threads}, log, std::move(users), features,
-                      monitor.callback());
-  }
+  with_context(threads, device, [&](auto const& ctx) {
+    self.refit_towers(ctx, log, std::move(users), features, monitor.callback());
+  });
   return monitor.error();
 }
 
 void refit_graph(Recommender& self, Array<NodeId> const& user, Array<NodeId> const& item,
                  Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
-                 std::int64_t user_count, int threads, py::object progress) {
+                 std::int64_t user_count, int threads, int device, py::object progress) {
   auto const log = log_view(user, item, time, strong, user_count, self.types().offsets.back());
   TrainingMonitor monitor(std::move(progress));
   try {
-    py::gil_scoped_release const release;
-    self.refit_graph(HostContext{.threads = threads}, log, monitor.callback());
+    with_context(threads, device,
+                 [&](auto const& ctx) { self.refit_graph(ctx, log, monitor.callback()); });
   } catch (StoppedError const&) {
     monitor.rethrow();
     throw;
@@ -106,50 +104,61 @@ Answer recommend(Recommender const& self, Array<std::int64_t> const& offsets,
                  Array<NodeId> const& items, Array<std::uint8_t> const& strong,
                  std::optional<Array<float>> const& user_features, std::int64_t k,
                  bool exclude_seen, std::vector<std::int32_t> const& types,
-                 Array<NodeId> const& allowed, int threads) {
+                 Array<NodeId> const& allowed, int threads, int device) {
   model::Histories const histories{
       .offsets = vector_of(offsets), .items = vector_of(items), .strong = vector_of(strong)};
   auto const features = matrix_of(user_features);
   Filters const filters(types, allowed);
-  return answer(histories.offsets.size - 1, k, [&](auto indices, auto scores) {
-    self.recommend(HostContext{.threads = threads}, histories, features,
-                   filters.options(k, exclude_seen), indices, scores);
-  });
+  return answer(histories.offsets.size - 1, k, threads, device,
+                [&](auto const& ctx, auto indices, auto scores) {
+                  self.recommend(ctx, histories, features, filters.options(k, exclude_seen),
+                                 indices, scores);
+                });
 }
 
 Answer recommend_users(Recommender const& self, Array<NodeId> const& users, std::int64_t k,
                        bool exclude_seen, std::vector<std::int32_t> const& types,
-                       Array<NodeId> const& allowed, int threads) {
+                       Array<NodeId> const& allowed, int threads, int device) {
   auto const codes = vector_of(users);
   Filters const filters(types, allowed);
-  return answer(codes.size, k, [&](auto indices, auto scores) {
-    self.recommend_users(HostContext{.threads = threads}, codes, filters.options(k, exclude_seen),
-                         indices, scores);
+  return answer(codes.size, k, threads, device, [&](auto const& ctx, auto indices, auto scores) {
+    self.recommend_users(ctx, codes, filters.options(k, exclude_seen), indices, scores);
   });
 }
 
-Array<float> score_users(Recommender const& self, Array<NodeId> const& users, int threads) {
+Array<float> score(Recommender const& self, Array<std::int64_t> const& offsets,
+                   Array<NodeId> const& items, Array<std::uint8_t> const& strong,
+                   std::optional<Array<float>> const& user_features, int threads, int device) {
+  model::Histories const histories{
+      .offsets = vector_of(offsets), .items = vector_of(items), .strong = vector_of(strong)};
+  auto const features = matrix_of(user_features);
+  auto result = new_matrix<float>(histories.offsets.size - 1, self.items().size());
+  auto const out = mutable_matrix_of(result);
+  with_context(threads, device,
+               [&](auto const& ctx) { self.score(ctx, histories, features, out); });
+  return result;
+}
+
+Array<float> score_users(Recommender const& self, Array<NodeId> const& users, int threads,
+                         int device) {
   auto const codes = vector_of(users);
   auto result = new_matrix<float>(codes.size, self.items().size());
   auto const out = mutable_matrix_of(result);
-  py::gil_scoped_release const release;
-  self.score_users(HostContext{.threads = threads}, codes, out);
+  with_context(threads, device, [&](auto const& ctx) { self.score_users(ctx, codes, out); });
   return result;
 }
 
 Answer similar_items(Recommender const& self, Array<NodeId> const& items, std::int64_t k,
-                     int threads) {
+                     int threads, int device) {
   auto const codes = vector_of(items);
-  return answer(codes.size, k, [&](auto indices, auto scores) {
-    self.similar_items(HostContext{.threads = threads}, codes, k, indices, scores);
+  return answer(codes.size, k, threads, device, [&](auto const& ctx, auto indices, auto scores) {
+    self.similar_items(ctx, codes, k, indices, scores);
   });
 }
 
-std::pair<Array<float>, Array<float>> embed_items(Recommender const& self,
-                                                  Array<std::int32_t> const& types,
-                                                  Array<float> const& features,
-                                                  Array<NodeId> const& link_new,
-                                                  Array<NodeId> const& link_item, int threads) {
+std::pair<Array<float>, Array<float>> embed_items(
+    Recommender const& self, Array<std::int32_t> const& types, Array<float> const& features,
+    Array<NodeId> const& link_new, Array<NodeId> const& link_item, int threads, int device) {
   auto const type_ids = types_of(types);
   auto const x = matrix_of(features);
   model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
@@ -157,23 +166,21 @@ std::pair<Array<float>, Array<float>> embed_items(Recommender const& self,
   auto tower = new_matrix<float>(x.rows, self.tower_vectors().cols);
   auto const general_view = mutable_matrix_of(general);
   auto const tower_view = mutable_matrix_of(tower);
-  {
-    py::gil_scoped_release const release;
-    self.embed_items(HostContext{.threads = threads}, view_of(type_ids), x, links, general_view,
-                     tower_view);
-  }
+  with_context(threads, device, [&](auto const& ctx) {
+    self.embed_items(ctx, view_of(type_ids), x, links, general_view, tower_view);
+  });
   return {general, tower};
 }
 
 void add_items(Recommender& self, Array<std::int32_t> const& types, Array<float> const& features,
-               Array<NodeId> const& link_new, Array<NodeId> const& link_item, Ids ids,
-               int threads) {
+               Array<NodeId> const& link_new, Array<NodeId> const& link_item, Ids ids, int threads,
+               int device) {
   auto const type_ids = types_of(types);
   auto const x = matrix_of(features);
   model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
   io::Vocabulary const names = vocabulary_of(std::move(ids));
-  py::gil_scoped_release const release;
-  self.add_items(HostContext{.threads = threads}, view_of(type_ids), x, links, names);
+  with_context(threads, device,
+               [&](auto const& ctx) { self.add_items(ctx, view_of(type_ids), x, links, names); });
 }
 
 py::tuple histories(Recommender const& self) {
@@ -220,29 +227,35 @@ void bind_recommender(py::module_& m) {
       .def("fit", &fit, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
            py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
            py::arg("item_features"), py::arg("user_features") = py::none(), py::arg("item_ids"),
-           py::arg("user_ids"), py::arg("threads") = 0, py::arg("progress") = py::none())
+           py::arg("user_ids"), py::arg("threads") = 0, py::arg("device") = cpu_number,
+           py::arg("progress") = py::none())
       .def("refit_towers", &refit_towers, py::kw_only(), py::arg("user"), py::arg("item"),
            py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("user_ids"),
            py::arg("user_features") = py::none(), py::arg("threads") = 0,
-           py::arg("progress") = py::none())
+           py::arg("device") = cpu_number, py::arg("progress") = py::none())
       .def("refit_graph", &refit_graph, py::kw_only(), py::arg("user"), py::arg("item"),
            py::arg("time"), py::arg("strong"), py::arg("user_count"), py::arg("threads") = 0,
-           py::arg("progress") = py::none())
+           py::arg("device") = cpu_number, py::arg("progress") = py::none())
       .def("recommend", &recommend, py::arg("offsets"), py::arg("items"), py::arg("strong"),
            py::kw_only(), py::arg("user_features") = py::none(), py::arg("k"),
            py::arg("exclude_seen") = true, py::arg("types") = std::vector<std::int32_t>{},
-           py::arg("allowed") = none, py::arg("threads") = 0)
+           py::arg("allowed") = none, py::arg("threads") = 0, py::arg("device") = cpu_number)
       .def("recommend_users", &recommend_users, py::arg("users"), py::kw_only(), py::arg("k"),
            py::arg("exclude_seen") = true, py::arg("types") = std::vector<std::int32_t>{},
-           py::arg("allowed") = none, py::arg("threads") = 0)
-      .def("score_users", &score_users, py::arg("users"), py::kw_only(), py::arg("threads") = 0)
+           py::arg("allowed") = none, py::arg("threads") = 0, py::arg("device") = cpu_number)
+      .def("score", &score, py::arg("offsets"), py::arg("items"), py::arg("strong"), py::kw_only(),
+           py::arg("user_features") = py::none(), py::arg("threads") = 0,
+           py::arg("device") = cpu_number)
+      .def("score_users", &score_users, py::arg("users"), py::kw_only(), py::arg("threads") = 0,
+           py::arg("device") = cpu_number)
       .def("similar_items", &similar_items, py::arg("items"), py::kw_only(), py::arg("k"),
-           py::arg("threads") = 0)
+           py::arg("threads") = 0, py::arg("device") = cpu_number)
       .def("embed_items", &embed_items, py::kw_only(), py::arg("types"), py::arg("features"),
-           py::arg("link_new") = none, py::arg("link_item") = none, py::arg("threads") = 0)
+           py::arg("link_new") = none, py::arg("link_item") = none, py::arg("threads") = 0,
+           py::arg("device") = cpu_number)
       .def("add_items", &add_items, py::kw_only(), py::arg("types"), py::arg("features"),
            py::arg("link_new") = none, py::arg("link_item") = none, py::arg("ids"),
-           py::arg("threads") = 0)
+           py::arg("threads") = 0, py::arg("device") = cpu_number)
       .def(
           "save",
           [](Recommender const& self, std::string const& path) {

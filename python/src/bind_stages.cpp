@@ -2,6 +2,7 @@
 #include <relweave/model/hgnn.hpp>
 #include <relweave/model/two_tower.hpp>
 
+#include "device_context.hpp"
 #include "model_arrays.hpp"
 
 namespace relweave::python {
@@ -56,50 +57,52 @@ ItemGraph graph_of_links(std::vector<std::string> type_names,
   return result;
 }
 
-py::tuple fit_hgnn(Hgnn& self, ItemGraph const& graph, Array<float> const& features, int threads,
-                   py::object progress) {
-  auto const x = matrix_of(features);
+py::tuple fit_hgnn(Hgnn& self, ItemGraph const& graph, AnyMatrix const& features, int threads,
+                   int device, py::object progress) {
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
-  {
-    py::gil_scoped_release const release;
-    history =
-        self.fit(HostContext{.threads = threads}, graph.types, graph.links, x, monitor.callback());
-  }
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const x(ctx, features);
+    history = self.fit(ctx, graph.types, graph.links, x.view(), monitor.callback());
+  });
   return py::make_tuple(history_of(history), monitor.error());
 }
 
-Array<float> embed(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
-                   int threads) {
-  auto const x = matrix_of(features);
-  auto result = new_matrix<float>(x.rows, self.out_features());
-  auto const out = mutable_matrix_of(result);
-  py::gil_scoped_release const release;
-  self.embed(HostContext{.threads = threads}, graph.types, graph.links, x, out);
-  return result;
+py::object embed(Hgnn const& self, ItemGraph const& graph, AnyMatrix const& features, int threads,
+                 int device) {
+  Output<float> out(rows_of(features), self.out_features(), on_device(features));
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const x(ctx, features);
+    self.embed(ctx, graph.types, graph.links, x.view(), out.view(ctx));
+    out.finish(ctx);
+  });
+  return out.take();
 }
 
-Array<float> embed_new(Hgnn const& self, ItemGraph const& graph, Array<float> const& features,
-                       Array<std::int32_t> const& types, Array<float> const& new_features,
-                       Array<NodeId> const& link_new, Array<NodeId> const& link_item, int threads) {
-  auto const x = matrix_of(features);
-  auto const fresh = matrix_of(new_features);
+py::object embed_new(Hgnn const& self, ItemGraph const& graph, AnyMatrix const& features,
+                     Array<std::int32_t> const& types, AnyMatrix const& new_features,
+                     Array<NodeId> const& link_new, Array<NodeId> const& link_item, int threads,
+                     int device) {
   auto const type_ids = types_of(types);
   model::NewItemLinks const links{.new_item = vector_of(link_new), .item = vector_of(link_item)};
-  auto result = new_matrix<float>(fresh.rows, self.out_features());
-  auto const out = mutable_matrix_of(result);
-  py::gil_scoped_release const release;
-  self.embed_new(HostContext{.threads = threads}, graph.types, graph.links, x, view_of(type_ids),
-                 fresh, links, out);
-  return result;
+  Output<float> out(rows_of(new_features), self.out_features(),
+                    on_device(features) || on_device(new_features));
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const x(ctx, features);
+    Input<space_of<C>> const fresh(ctx, new_features);
+    self.embed_new(ctx, graph.types, graph.links, x.view(), view_of(type_ids), fresh.view(), links,
+                   out.view(ctx));
+    out.finish(ctx);
+  });
+  return out.take();
 }
 
 py::tuple fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> const& item,
                      Array<std::int64_t> const& time, Array<std::uint8_t> const& strong,
                      std::int64_t user_count, std::vector<std::string> type_names,
-                     std::vector<std::int64_t> type_offsets, Array<float> const& features,
-                     Array<float> const& vectors, std::optional<Array<float>> const& cold_vectors,
-                     std::optional<Array<float>> const& user_features, int threads,
+                     std::vector<std::int64_t> type_offsets, AnyMatrix const& features,
+                     AnyMatrix const& vectors, std::optional<AnyMatrix> const& cold_vectors,
+                     std::optional<Array<float>> const& user_features, int threads, int device,
                      py::object progress) {
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
   graph::InteractionLogView const log{.user = vector_of(user),
@@ -108,46 +111,52 @@ py::tuple fit_towers(TwoTower& self, Array<NodeId> const& user, Array<NodeId> co
                                       .strong = vector_of(strong),
                                       .user_count = user_count,
                                       .item_count = types.offsets.back()};
-  model::ItemInputs const items{.features = matrix_of(features),
-                                .vectors = matrix_of(vectors),
-                                .cold_vectors = matrix_of(cold_vectors)};
   auto const extra = matrix_of(user_features);
   TrainingMonitor monitor(std::move(progress));
   model::TrainingHistory history;
-  {
-    py::gil_scoped_release const release;
-    history =
-        self.fit(HostContext{.threads = threads}, log, types, items, extra, monitor.callback());
-  }
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const x(ctx, features);
+    Input<space_of<C>> const z(ctx, vectors);
+    Input<space_of<C>> const cold(ctx, cold_vectors);
+    history = self.fit(ctx, log, types,
+                       {.features = x.view(), .vectors = z.view(), .cold_vectors = cold.view()},
+                       extra, monitor.callback());
+  });
   return py::make_tuple(history_of(history), monitor.error());
 }
 
-Array<float> item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
-                          Array<float> const& features, Array<float> const& vectors, int threads) {
+py::object item_vectors(TwoTower const& self, Array<std::int32_t> const& types,
+                        AnyMatrix const& features, AnyMatrix const& vectors, int threads,
+                        int device) {
   auto const type_ids = types_of(types);
-  model::ItemInputs const items{.features = matrix_of(features), .vectors = matrix_of(vectors)};
-  auto result = new_matrix<float>(std::ssize(type_ids), self.out_features());
-  auto const out = mutable_matrix_of(result);
-  py::gil_scoped_release const release;
-  self.item_vectors(HostContext{.threads = threads}, view_of(type_ids), items, out);
-  return result;
+  Output<float> out(std::ssize(type_ids), self.out_features(),
+                    on_device(features) || on_device(vectors));
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const x(ctx, features);
+    Input<space_of<C>> const z(ctx, vectors);
+    self.item_vectors(ctx, view_of(type_ids), {.features = x.view(), .vectors = z.view()},
+                      out.view(ctx));
+    out.finish(ctx);
+  });
+  return out.take();
 }
 
-Array<float> user_vectors(TwoTower const& self, Array<std::int64_t> const& offsets,
-                          Array<NodeId> const& items, Array<std::uint8_t> const& strong,
-                          std::vector<std::string> type_names,
-                          std::vector<std::int64_t> type_offsets, Array<float> const& vectors,
-                          std::optional<Array<float>> const& user_features, int threads) {
+py::object user_vectors(TwoTower const& self, Array<std::int64_t> const& offsets,
+                        Array<NodeId> const& items, Array<std::uint8_t> const& strong,
+                        std::vector<std::string> type_names, std::vector<std::int64_t> type_offsets,
+                        AnyMatrix const& vectors, std::optional<Array<float>> const& user_features,
+                        int threads, int device) {
   auto const types = item_types(std::move(type_names), std::move(type_offsets));
   model::Histories const histories{
       .offsets = vector_of(offsets), .items = vector_of(items), .strong = vector_of(strong)};
-  auto const z = matrix_of(vectors);
   auto const extra = matrix_of(user_features);
-  auto result = new_matrix<float>(histories.offsets.size - 1, self.out_features());
-  auto const out = mutable_matrix_of(result);
-  py::gil_scoped_release const release;
-  self.user_vectors(HostContext{.threads = threads}, histories, types, z, extra, out);
-  return result;
+  Output<float> out(histories.offsets.size - 1, self.out_features(), on_device(vectors));
+  with_context(threads, device, [&]<AnyContext C>(C const& ctx) {
+    Input<space_of<C>> const z(ctx, vectors);
+    self.user_vectors(ctx, histories, types, z.view(), extra, out.view(ctx));
+    out.finish(ctx);
+  });
+  return out.take();
 }
 
 }  // namespace
@@ -183,12 +192,12 @@ void bind_stages(py::module_& m) {
            }),
            py::arg("config"))
       .def("fit", &fit_hgnn, py::arg("graph"), py::arg("features"), py::kw_only(),
-           py::arg("threads"), py::arg("progress"))
+           py::arg("threads"), py::arg("device"), py::arg("progress"))
       .def("embed", &embed, py::arg("graph"), py::arg("features"), py::kw_only(),
-           py::arg("threads"))
+           py::arg("threads"), py::arg("device"))
       .def("embed_new", &embed_new, py::arg("graph"), py::arg("features"), py::kw_only(),
            py::arg("types"), py::arg("new_features"), py::arg("link_new"), py::arg("link_item"),
-           py::arg("threads"))
+           py::arg("threads"), py::arg("device"))
       .def_property_readonly("fitted", &Hgnn::fitted)
       .def("parameters", [](Hgnn const& h) { return parameters_of(h.parameters()); })
       .def("load_parameters",
@@ -208,12 +217,12 @@ void bind_stages(py::module_& m) {
       .def("fit", &fit_towers, py::kw_only(), py::arg("user"), py::arg("item"), py::arg("time"),
            py::arg("strong"), py::arg("user_count"), py::arg("type_names"), py::arg("type_offsets"),
            py::arg("features"), py::arg("vectors"), py::arg("cold_vectors"),
-           py::arg("user_features"), py::arg("threads"), py::arg("progress"))
+           py::arg("user_features"), py::arg("threads"), py::arg("device"), py::arg("progress"))
       .def("item_vectors", &item_vectors, py::kw_only(), py::arg("types"), py::arg("features"),
-           py::arg("vectors"), py::arg("threads"))
+           py::arg("vectors"), py::arg("threads"), py::arg("device"))
       .def("user_vectors", &user_vectors, py::kw_only(), py::arg("offsets"), py::arg("items"),
            py::arg("strong"), py::arg("type_names"), py::arg("type_offsets"), py::arg("vectors"),
-           py::arg("user_features"), py::arg("threads"))
+           py::arg("user_features"), py::arg("threads"), py::arg("device"))
       .def_property_readonly("fitted", &TwoTower::fitted)
       .def_property_readonly("item_bias", [](TwoTower const& t) { return copy_of(t.item_bias()); })
       .def("parameters", [](TwoTower const& t) { return parameters_of(t.parameters()); });

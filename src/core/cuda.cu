@@ -17,6 +17,13 @@ std::string bytes_text(std::size_t bytes) {
   return std::to_string(bytes) + " bytes";
 }
 
+/// For destructors: an error that nobody is told must not be the one that the next launch finds.
+void forget(cudaError_t status) {
+  if (status != cudaSuccess) {
+    cudaGetLastError();
+  }
+}
+
 void* allocate_on_device(std::string_view function, std::size_t bytes) {
   void* p = nullptr;
   cudaError_t const status = cudaMalloc(&p, bytes);
@@ -68,7 +75,7 @@ void* SpaceAllocator<Space::device>::allocate(std::size_t bytes) {
 
 void SpaceAllocator<Space::device>::release(void* p) noexcept {
   if (p != nullptr) {
-    cudaFree(p);
+    forget(cudaFree(p));
   }
 }
 
@@ -217,7 +224,7 @@ DeviceGuard::DeviceGuard(int device) : previous_(device) {
 
 DeviceGuard::~DeviceGuard() {
   if (previous_ >= 0) {
-    cudaSetDevice(previous_);
+    forget(cudaSetDevice(previous_));
   }
 }
 
@@ -231,7 +238,7 @@ OwnedStream::OwnedStream(int device) {
 
 OwnedStream::~OwnedStream() {
   if (stream_ != nullptr) {
-    cudaStreamDestroy(stream_);
+    forget(cudaStreamDestroy(stream_));
   }
 }
 
@@ -254,11 +261,11 @@ void* allocate_pinned(std::string_view function, std::int64_t bytes) {
 
 StagedUpload::~StagedUpload() {
   if (sent_ != nullptr) {
-    cudaEventSynchronize(sent_);
-    cudaEventDestroy(sent_);
+    forget(cudaEventSynchronize(sent_));
+    forget(cudaEventDestroy(sent_));
   }
   for (Block const& block : blocks_) {
-    cudaFreeHost(block.data);
+    forget(cudaFreeHost(block.data));
   }
 }
 
@@ -316,11 +323,11 @@ void StagedUpload::end(CudaContext const& ctx) {
 DeviceReadings::~DeviceReadings() {
   for (Slot const& s : slots_) {
     if (s.sent != nullptr) {
-      cudaEventSynchronize(s.sent);
-      cudaEventDestroy(s.sent);
+      forget(cudaEventSynchronize(s.sent));
+      forget(cudaEventDestroy(s.sent));
     }
     if (s.host != nullptr) {
-      cudaFreeHost(s.host);
+      forget(cudaFreeHost(s.host));
     }
   }
 }

@@ -246,10 +246,30 @@ std::vector<ScoredItem> Recommender::recommend(C const& ctx, std::span<NodeId co
 }
 
 template <AnyContext C>
+void Recommender::score(C const& ctx, Histories const& histories,
+                        MatrixView<float const> user_features, MatrixView<float> out) const {
+  constexpr std::string_view here = "Recommender.score";
+  expect_context(here, ctx);
+  expect_fitted(here);
+  expect_histories(here, histories, index_->size());
+  std::int64_t const n = histories.offsets.size - 1;
+  expect_shape(here, "out", out, n, index_->size());
+  if (!user_features.empty()) {
+    expect_shape(here, "user_features", user_features, n, user_features_.cols());
+  }
+  HistoryBatch batch;
+  for (std::int64_t u = 0; u < n; ++u) {
+    batch.add(histories, u);
+  }
+  HistoryBatch const pooled = batch.below(static_cast<NodeId>(types_.offsets.back()));
+  Server<C> server(ctx, *copies_, general_vectors_, pointer_to(index_), pointer_to(general_index_));
+  server.scores(server.user_vectors(towers_, pooled.view(), types_, user_features), out);
+}
+
+template <AnyContext C>
 void Recommender::score_users(C const& ctx, VectorView<NodeId const> users,
                               MatrixView<float> out) const {
   constexpr std::string_view here = "Recommender.score_users";
-  expect_context(here, ctx);
   expect_fitted(here);
   expect_indices(here, "users", users, log_->user_count());
   expect_shape(here, "out", out, users.size, index_->size());
@@ -262,8 +282,7 @@ void Recommender::score_users(C const& ctx, VectorView<NodeId const> users,
                   features.view().row_data(k));
     }
   }
-  Server<C> server(ctx, *copies_, general_vectors_, pointer_to(index_), pointer_to(general_index_));
-  server.scores(server.user_vectors(towers_, batch.view(), types_, features.view()), out);
+  score(ctx, batch.view(), features.view(), out);
 }
 
 template <AnyContext C>
@@ -348,6 +367,8 @@ void Recommender::add_items(C const& ctx, VectorView<NodeTypeId const> new_types
                                              MatrixView<float>) const;                          \
   template std::vector<ScoredItem> Recommender::recommend(C const&, std::span<NodeId const>,    \
                                                           std::int64_t) const;                  \
+  template void Recommender::score(C const&, Histories const&, MatrixView<float const>,         \
+                                   MatrixView<float>) const;                                    \
   template void Recommender::score_users(C const&, VectorView<NodeId const>, MatrixView<float>) \
       const;                                                                                    \
   template void Recommender::similar_items(C const&, VectorView<NodeId const>, std::int64_t,    \

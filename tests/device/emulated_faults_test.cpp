@@ -65,6 +65,28 @@ TEST_CASE("whichever call of a layer fails, it is a CudaError, and the layer wor
   CHECK(same_bits(layer.device.download<float>(layer.grad_weight.view()), expected));
 }
 
+TEST_CASE("an error that a destructor ignores is not the next launch's", "[emulation]") {
+  emulation::Session const session;
+  DeviceLayer layer;
+  layer.put(layer.x, 3);
+  int ignored = 0;
+
+  for (;; ++ignored) {
+    {
+      OwnedStream const stream;
+      Buffer<float, Space::device> const memory(4);
+      emulation::fail_next(cudaErrorInvalidValue, ignored);  // of the two that free, then of run
+    }
+    if (emulation::failure_pending()) {
+      break;
+    }
+    CHECK_NOTHROW(layer.run());
+  }
+
+  CHECK(ignored == 2);
+  emulation::fail_next(cudaSuccess);
+}
+
 TEST_CASE("a csr that cuSPARSE should sum is refused in a build without it", "[emulation]") {
   emulation::Session const session;
   Device device;

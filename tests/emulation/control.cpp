@@ -31,8 +31,14 @@ Session::~Session() {
 }
 
 Settings default_settings() {
-  char const* const order = std::getenv("RELWEAVE_EMULATION_ORDER");
-  return {.order = order != nullptr ? std::strtoull(order, nullptr, 10) : 0};
+  Settings result;
+  if (char const* const devices = std::getenv("RELWEAVE_EMULATION_DEVICES")) {
+    result.devices = std::atoi(devices);
+  }
+  if (char const* const order = std::getenv("RELWEAVE_EMULATION_ORDER")) {
+    result.order = std::strtoull(order, nullptr, 10);
+  }
+  return result;
 }
 
 Settings settings() {

@@ -41,9 +41,9 @@ struct LaunchRecord {
   int device = 0;
 };
 
-/// The machine outside of sessions: the defaults, and the order that the environment variable
-/// RELWEAVE_EMULATION_ORDER asks for, so that tests which know nothing of the emulation see
-/// several.
+/// The machine outside of sessions: the defaults, and what the environment variables
+/// RELWEAVE_EMULATION_DEVICES and RELWEAVE_EMULATION_ORDER ask for, so that tests which know
+/// nothing of the emulation see several.
 Settings default_settings();
 
 /// A machine for the time of a test, with no history. Memory, streams, events and graphs that the

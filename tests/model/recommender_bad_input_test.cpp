@@ -274,6 +274,16 @@ TEST_CASE("requests that make no sense are refused", "[model][recommender]") {
   CHECK_THROWS_AS(
       model.score_users(HostContext{}, view_of(user), scores.view().col_slice(0, item_count - 1)),
       ShapeError);
+  auto const score = [&](Histories const& histories, MatrixView<float const> user_features,
+                         MatrixView<float> to) {
+    model.score(HostContext{}, histories, user_features, to);
+  };
+  CHECK_NOTHROW(score(good, {}, scores.view()));
+  CHECK_THROWS_AS(score(good, {}, scores.view().col_slice(0, item_count - 1)), ShapeError);
+  CHECK_THROWS_AS(score(good, features.view(), scores.view()), ShapeError);
+  CHECK_THROWS_AS(score({.offsets = view_of(offsets), .items = view_of(outside), .strong = {}}, {},
+                        scores.view()),
+                  IndexError);
   CHECK_THROWS_AS(
       model.similar_items(HostContext{}, view_of(outside), 3, out.items.view(), out.scores.view()),
       IndexError);

@@ -81,6 +81,31 @@ TEST_CASE("filters keep item types, allowed items and unseen items", "[model][re
   CHECK(only_allowed.items.view()(0, 2) == -1);
 }
 
+TEST_CASE("scores of a history are those of the user who has it", "[model][recommender]") {
+  test::TinyLog const log(150, item_count, 8);
+  auto const model = trained(log);
+  Matrix<float> expected(150, item_count), got(150, item_count);
+  Matrix<float> cold(2, item_count);
+  std::vector<std::int64_t> const none{0, 0, 0};
+  std::vector<NodeId> everyone(150);
+  std::iota(everyone.begin(), everyone.end(), NodeId{0});
+
+  model.score_users(HostContext{}, {everyone.data(), 150}, expected.view());
+  model.score(HostContext{}, model.histories(), {}, got.view());
+  model.score(HostContext{}, {.offsets = {none.data(), 3}, .items = {}, .strong = {}}, {},
+              cold.view());
+
+  CHECK(std::equal(got.data(), got.data() + 150 * item_count, expected.data()));
+  CHECK(std::equal(cold.data(), cold.data() + item_count, cold.view().row_data(1)));
+  std::vector<NodeId> best(10);
+  std::vector<float> scores(10);
+  model.recommend(HostContext{}, {.offsets = {none.data(), 2}, .items = {}, .strong = {}}, {},
+                  {.k = 10}, {best.data(), 1, 10}, {scores.data(), 1, 10});
+  for (std::size_t p = 0; p < 10; ++p) {
+    CHECK(scores[p] == cold.view()(0, best[p]));
+  }
+}
+
 TEST_CASE("an answer does not depend on who else is in the call", "[model][recommender]") {
   test::TinyLog const log(150, item_count, 8);
   auto const model = trained(log);

@@ -45,9 +45,6 @@ def test_bad_data_is_refused(tiny, arguments, error, message):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"device": "cuda"}, rw.NotCompiledError, "no CUDA"),
-        ({"device": "cuda:1"}, rw.NotCompiledError, "no CUDA"),
-        ({"device": "tpu"}, rw.ConfigError, "'cpu'"),
         ({"threads": 0}, rw.ConfigError, "threads"),
         ({"threads": -2}, rw.ConfigError, "threads"),
         ({"threads": "2"}, rw.ConfigError, "threads"),
@@ -74,10 +71,6 @@ def test_bad_settings_are_refused_by_fit_and_leave_nothing_fitted(tiny, settings
         model.fit(tiny.log(), tiny.catalog(), features=tiny.vectors, progress=False)
     with pytest.raises(rw.NotFittedError):
         model.recommend(["u0"])
-
-
-def test_auto_is_the_cpu(tiny):
-    assert fit(tiny, {**SMALL, "device": "auto"}).recommend(["u0"])[0].shape == (1, 10)
 
 
 def test_ids_of_another_kind_or_none_in_common_are_refused(tiny):

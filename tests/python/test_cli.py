@@ -167,6 +167,7 @@ def test_show_config(capsys):
         (["--set", "hgnn__epochs=many"], 'Recommender: hgnn.epochs: got "many"'),
         (["--set", "epochs"], "GROUP__NAME=VALUE"),
         (["--device", "cuda"], "no CUDA"),
+        (["--device", "cud"], "fit: device: got 'cud', expected 'cpu', 'cuda' or 'cuda:N'"),
         (["--threads", "0"], "threads"),
     ],
 )

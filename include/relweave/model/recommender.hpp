@@ -94,7 +94,11 @@ class RELWEAVE_API Recommender {
   template <AnyContext C = HostContext>
   std::vector<ScoredItem> recommend(C const& ctx, std::span<NodeId const> history,
                                     std::int64_t k) const;
-  /// Scores of every item for users of the training log, (n, item_count), nothing excluded.
+  /// Scores of every item per history, (n, item_count), nothing excluded.
+  template <AnyContext C = HostContext>
+  void score(C const& ctx, Histories const& histories, MatrixView<float const> user_features,
+             MatrixView<float> out) const;
+  /// The same for users of the training log.
   template <AnyContext C = HostContext>
   void score_users(C const& ctx, VectorView<NodeId const> users, MatrixView<float> out) const;
 
