@@ -20,10 +20,11 @@ struct Shape {
   char const* name;
   std::int64_t users;
   std::int64_t items;  // of the largest type; each further type has half as many
+  std::int64_t parts;  // of the memory in one of which the links still fit
 };
 
-constexpr Shape few_items{"few_items", 10'000, 2'000};
-constexpr Shape many_items{"many_items", 20'000, 100'000};
+constexpr Shape few_items{"few_items", 10'000, 2'000, 6};
+constexpr Shape many_items{"many_items", 20'000, 100'000, 2};
 
 graph::SyntheticLog const& log_of(Shape const& shape) {
   static std::map<std::string, graph::SyntheticLog> logs;
@@ -98,6 +99,9 @@ void build(benchmark::State& state, Shape const& shape, std::int64_t part) {
                                      {"half_of_memory", 2L},
                                      {"quarter_of_memory", 4L},
                                      {"sixth_of_memory", 6L}}) {
+      if (part > shape.parts) {
+        continue;
+      }
       std::string const full = std::string("co_interaction/cpu/") + shape.name + "/" + name;
       benchmark::RegisterBenchmark(
           full.c_str(), [=, part = part](benchmark::State& state) { build(state, shape, part); })

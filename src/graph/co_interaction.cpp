@@ -1,5 +1,6 @@
 #include <relweave/graph/co_interaction.hpp>
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -23,8 +24,10 @@ void check(InteractionLogView const& log, ItemTypes const& types,
   if (!log.strong.empty()) {
     expect_size(here, "log.strong", log.strong, log.user.size);
   }
-  if (log.user_count < 0) {
-    raise<ConfigError>(here, "log.user_count", std::to_string(log.user_count), "at least 0");
+  constexpr std::int64_t most_users = std::numeric_limits<NodeId>::max();
+  if (log.user_count < 0 || log.user_count > most_users) {
+    raise<ConfigError>(here, "log.user_count", std::to_string(log.user_count),
+                       "0 to " + std::to_string(most_users));
   }
   types.check();
   if (types.offsets.back() != log.item_count) {

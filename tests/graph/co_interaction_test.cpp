@@ -192,6 +192,8 @@ TEST_CASE("what co_interaction_links refuses", "[graph][co_interaction]") {
     graph::co_interaction_links({}, log.view(), three_types, config);
   };
   CHECK_THROWS_AS(build(Log({}, 1, 60), {}), ConfigError);
+  CHECK_THROWS_AS(build(Log(events, -1, 60), {}), ConfigError);
+  CHECK_THROWS_AS(build(Log(events, std::int64_t{1} << 31, 60), {}), ConfigError);
   CHECK_THROWS_AS(build(Log({{1, 0, 1}}, 1, 60), {}), IndexError);
   CHECK_THROWS_AS(build(Log({{0, 60, 1}}, 1, 60), {}), IndexError);
   CHECK_THROWS_AS(build(Log({{0, -1, 1}}, 1, 60), {}), IndexError);

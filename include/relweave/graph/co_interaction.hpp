@@ -93,7 +93,8 @@ struct CoInteractionReport {
   std::int64_t beyond_top = 0;  ///< links that neither end keeps
   std::int64_t links = 0;
   std::vector<std::int64_t> links_per_type_pair;  ///< (T * T), lower type first
-  std::int64_t planned_bytes = 0;                 ///< highest memory that the call counted on
+
+  std::int64_t planned_bytes = 0;  ///< highest memory that the call counted on
   std::int64_t log_passes = 0;     ///< times the log's users were read to find the histories
   std::int64_t runs = 0;           ///< parts of the users whose counts were put on the disk
   std::int64_t spilled_bytes = 0;  ///< written to files
