@@ -71,6 +71,7 @@ class Emulation:
         self.live_allocations.restype = self.live_handles.restype = ctypes.c_int64
         self.failure_pending.restype = ctypes.c_bool
         self.expected = 0, 0
+        gc.freeze()  # collections are many here, and need not look at what was imported
 
     def fail(self, skip: int) -> None:
         """Let an allocation's error come from the call after the next `skip`."""
