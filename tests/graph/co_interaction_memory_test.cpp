@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <regex>
 #include <string>
 #include <thread>
@@ -47,6 +48,18 @@ class Folder {
 std::ptrdiff_t open_files() {
   auto const files = std::filesystem::directory_iterator("/proc/self/fd");
   return std::distance(begin(files), end(files));
+}
+
+/// Of this process, in bytes, by its name in /proc/self/status.
+std::int64_t memory(std::string const& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":")) {
+      return std::stoll(line.substr(name.size() + 1)) * 1024;
+    }
+  }
+  FAIL("no " << name);
+  return 0;
 }
 
 /// A log whose histories need many times what the smallest limit allows.
@@ -132,6 +145,25 @@ TEST_CASE("links under any memory limit equal the plain definition", "[graph][co
       CHECK(counts(report) == counts(without_limit));
     }
   }
+}
+
+TEST_CASE("the memory limit holds for the memory of the process", "[graph][co_interaction]") {
+  std::int64_t const limit = GENERATE(8, 16, 40) * (std::int64_t{1} << 20);
+  graph::ItemTypes const types{.names = {"a", "b"}, .offsets = {0, 10'000, 30'000}};
+  Log const log(random_events(1'500'000, 60'000, 30'000), 60'000, 30'000);
+  CoInteractionReport report;
+  std::int64_t const before = memory("VmRSS");
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak begins anew
+
+  auto const links = graph::co_interaction_links(
+      {.threads = 2}, log.view(), types,
+      {.max_history = 20, .min_count = 2, .top_neighbors = 2, .memory_limit = limit}, &report);
+
+  INFO("limit " << limit << ", planned " << report.planned_bytes << ", runs " << report.runs);
+  CHECK(links.lower.size() > 40'000);
+  CHECK((report.runs > 0) == (limit == 8 << 20));
+  CHECK(memory("VmHWM") - before <= limit + limit / 5);
+  CHECK(memory("VmHWM") - before > limit / 4);
 }
 
 TEST_CASE("runs that do not fit beside each other are merged in turns", "[graph][co_interaction]") {
