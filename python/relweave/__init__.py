@@ -7,7 +7,7 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, io, loss, nn, ops, optim, plot, text
+from . import baselines, datasets, io, loss, nn, ops, optim, plot, sampling, text
 from ._core import __version__
 from ._graph_report import (
     CoInteractionReport,
@@ -96,6 +96,7 @@ __all__ = [
     "ops",
     "optim",
     "plot",
+    "sampling",
     "show_config",
     "text",
 ]

@@ -80,6 +80,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("show_config", &show_config);
   bind_errors(m);
   bind_graph(m);
+  bind_aggregate(m);
   bind_transform(m);
   bind_nn(m);
   bind_ops(m);
@@ -88,5 +89,6 @@ PYBIND11_MODULE(_core, m) {
   bind_metrics(m);
   bind_optim(m);
   bind_retrieval(m);
+  bind_sampling(m);
   bind_model(m);
 }

@@ -55,6 +55,10 @@ void bind_retrieval(py::module_& m) {
            }),
            py::arg("vectors"), py::kw_only(), py::arg("types") = std::vector<std::int32_t>{},
            py::arg("bias") = py::none())
+      .def(
+          "add",
+          [](ExactIndex& self, Array<float> const& vectors) { self.add(matrix_of(vectors)); },
+          py::arg("vectors"))
       .def("search", &search, py::arg("queries"), py::kw_only(), py::arg("k"),
            py::arg("excluded_offsets") = py::none(), py::arg("excluded_items") = Array<NodeId>(0),
            py::arg("types") = std::vector<std::int32_t>{}, py::arg("allowed") = Array<NodeId>(0),
