@@ -3,10 +3,10 @@
 #include <limits>
 #include <string>
 
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/relation_aggregate/reference.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
-#include <gather_bandwidth.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -82,7 +82,7 @@ void run(benchmark::State& state, bench::Workload const& w, Reduce reduce, bool 
     state.counters["bytes/s"] = benchmark::Counter(bytes, rate);
     if constexpr (std::same_as<T, float>) {
       auto const& csr = input.csr;
-      double const peak = bench::gather_bandwidth(ctx, input.messages.view(), csr.view().cols);
+      double const peak = ops::gather_bandwidth(ctx, input.messages.view(), csr.view().cols);
       state.counters["peak_share"] = benchmark::Counter(bytes / peak, rate);
     }
   }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,10 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Comparison:
-    """One piece of work. `ratio` is the peer's time over ours; `agree`: results were checked."""
+    """One piece of work. `ratio` is the peer's time over ours; `agree`: results were checked.
+
+    `note` is a sentence that belongs below the table.
+    """
 
     name: str
     peer: str
@@ -26,6 +29,7 @@ class Comparison:
     peer_s: float
     agree: bool
     details: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def ratio(self) -> float:
@@ -36,27 +40,74 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Finished:
-    """What a program printed as its last line, JSON, and the peak of its resident memory."""
+class Skipped:
+    """A piece of work whose peer is not there."""
 
-    result: dict[str, Any]
-    peak_mib: float
+    name: str
+    skipped: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
-def run_program(script: str, arguments: Sequence[object]) -> Finished:
-    """Run a program beside this file in a process of its own, so that memory is its own too."""
+def run_program(script: str, arguments: Sequence[object]) -> dict[str, Any]:
+    """Run a program beside this file in a process of its own, so that memory is its own too.
+
+    Returns what it prints as its last line, JSON.
+    """
     command = [sys.executable, str(HERE / script), *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=HERE)
-    with process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}: exit code {process.returncode}\n{output}")
-    return Finished(json.loads(output.splitlines()[-1]), usage.ru_maxrss / 1024)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=HERE, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
     """Return the median of every key."""
     return {key: median(row[key] for row in rows) for key in rows[0]}
+
+
+def seconds_per_call(call: Callable[[], Any], calls: int = 1) -> float:
+    if calls > 1:  # short: the other library's threads spin for a while before they sleep
+        call()
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) / calls
+
+
+def in_turns(
+    ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, least_seconds: float = 0.0
+) -> tuple[list[float], list[float]]:
+    """Return the seconds per call of each round, the two taking turns at going first.
+
+    A round makes as many calls as take about `least_seconds`.
+    """
+    both = (ours, peer)
+    calls = [1, 1]
+    if least_seconds:
+        for f in both:
+            f()
+        calls = [max(1, round(least_seconds / seconds_per_call(f))) for f in both]
+    times: tuple[list[float], list[float]] = ([], [])
+    for r in range(rounds):
+        for who in (0, 1) if r % 2 == 0 else (1, 0):
+            times[who].append(seconds_per_call(both[who], calls[who]))
+    return times
+
+
+def compared(
+    name: str,
+    peer: str,
+    threads: int,
+    agree: bool,
+    times: tuple[Sequence[float], Sequence[float]],
+    details: dict[str, Any] | None = None,
+    note: str = "",
+) -> Comparison:
+    """Return the medians of both's times, which stay in the details."""
+    runs = {"ours": list(times[0]), "peer": list(times[1])}
+    ours_s, peer_s = (median(t) for t in times)
+    everything = {**(details or {}), "runs": runs}
+    return Comparison(name, peer, threads, ours_s, peer_s, agree, everything, note)

@@ -2,42 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 import relweave as rw
-from comparison import Comparison
+from comparison import Comparison, compared, in_turns
+
+NEEDS = ("torch",)
 
 # m x k x n, as in bench/ops/linear_bench.cpp
 SIZES = [(20_000, 128, 384), (20_000, 384, 128), (512, 780, 512), (1_007, 384, 896)]
 
+NAMES = tuple(f"linear_{m}x{k}x{n}_vs_torch" for m, k, n in SIZES)
+
 ROUNDS = 7  # of each repeat; a repeat alone is a few milliseconds
 LEAST_SECONDS = 0.05  # of a round, which makes as many calls as that takes
-
-
-def seconds_per_call(call: Callable[[], Any], calls: int) -> float:
-    call()  # the other library's threads spin for a while before they sleep
-    begin = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - begin) / calls
-
-
-def in_turns(
-    ours: Callable[[], Any], peer: Callable[[], Any], rounds: int, least_seconds: float
-) -> tuple[list[float], list[float]]:
-    """Return the seconds per call of each round, the two taking turns at going first."""
-    both = (ours, peer)
-    calls = [max(1, round(least_seconds / seconds_per_call(f, 1))) for f in both]
-    times: tuple[list[float], list[float]] = ([], [])
-    for r in range(rounds):
-        for who in (0, 1) if r % 2 == 0 else (1, 0):
-            times[who].append(seconds_per_call(both[who], calls[who]))
-    return times
 
 
 def agree(got: np.ndarray, expected: np.ndarray, k: int) -> bool:
@@ -70,19 +50,16 @@ def compare(threads: int, repeats: int) -> list[Comparison]:
         with torch.inference_mode():
             same = agree(ours(), peer().numpy(), k)
             times = in_turns(ours, peer, ROUNDS * repeats, LEAST_SECONDS)
-        our_s, peer_s = (median(t) for t in times)
-        operations = 2 * m * k * n
+        gflops = (2e-9 * m * k * n / median(t) for t in times)
         comparisons.append(
-            Comparison(
+            compared(
                 f"linear_{m}x{k}x{n}_vs_torch",
                 "PyTorch, torch.nn.functional.linear",
                 threads,
-                our_s,
-                peer_s,
                 same,
+                times,
                 {
-                    "gflops": {"ours": operations / our_s / 1e9, "peer": operations / peer_s / 1e9},
-                    "runs": {"ours": times[0], "peer": times[1]},
+                    "gflops": dict(zip(("ours", "peer"), gflops, strict=True)),
                     "torch": torch.__version__,
                 },
             )

@@ -8,32 +8,55 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import dense_products
+import epochs
+import gather
 import graph_build
+import hetero_layer
+import relation_max
 import relweave as rw
+import sampler
+import top_k
 import training
-from comparison import Comparison
+from comparison import Comparison, Skipped
 from markdown import replace_block, table
 
-SUITES: dict[str, dict[str, Callable[[int, int], list[Comparison]]]] = {
+# Modules with NAMES of comparisons, the packages that it NEEDS, and compare(threads, repeats).
+SUITES: dict[str, dict[str, Any]] = {
     "cpu": {
-        "training": training.compare,
-        "dense_products": dense_products.compare,
-        "graph_build_vs_scipy": graph_build.compare,
+        "training": training,
+        "epochs": epochs,
+        "dense_products": dense_products,
+        "hetero_layer": hetero_layer,
+        "relation_max": relation_max,
+        "gather": gather,
+        "top_k": top_k,
+        "sampler": sampler,
+        "graph_build": graph_build,
     },
 }
+
+
+def run_group(group: Any, threads: int, repeats: int) -> list[Comparison | Skipped]:
+    """Run a group of comparisons, or say what is not installed."""
+    missing = [package for package in group.NEEDS if find_spec(package) is None]
+    if missing:
+        reason = f"{', '.join(missing)} not installed; pip install '.[peers]' brings it"
+        return [Skipped(name, reason) for name in group.NAMES]
+    found: list[Comparison | Skipped] = group.compare(threads, repeats)
+    return found
 
 
 def seconds(value: float) -> str:
     return f"{value:.3f}" if value >= 0.1 else f"{value:.6f}"
 
 
-def show(comparisons: list[Comparison]) -> str:
+def show(comparisons: list[Comparison | Skipped]) -> str:
     rows = [
         [
             f"`{c.name}`",
@@ -43,26 +66,19 @@ def show(comparisons: list[Comparison]) -> str:
             seconds(c.peer_s),
             f"{c.ratio:.2f}",
         ]
+        if isinstance(c, Comparison)
+        else [f"`{c.name}`", c.skipped, "", "", "", ""]
         for c in comparisons
     ]
     head = ["work", "peer", "results agree", "ours, s", "peer, s", "peer / ours"]
-    notes = [note(c) for c in comparisons if "peak_mib" in c.details]
-    return "\n\n".join([table(head, rows, text_columns=3), *notes])
-
-
-def note(c: Comparison) -> str:
-    text = "Peak memory {ours:.0f} MiB against {peer:.0f} MiB".format(**c.details["peak_mib"])
-    if "mean_hr" in c.details:
-        text += ", mean warm HR@10 {ours:.3f} against {peer:.3f}".format(**c.details["mean_hr"])
-    if "product_s" in c.details:
-        text += f"; the product alone takes {seconds(c.details['product_s'])} s (`{c.name}`)"
-    return text + "."
+    notes = [c.note for c in comparisons if isinstance(c, Comparison) and c.note]
+    return "\n\n".join([table(head, rows, text_columns=3), *(fill(note, 120) for note in notes)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", default="cpu", choices=list(SUITES))
-    parser.add_argument("--only", help="names of comparisons, separated by commas")
+    parser.add_argument("--only", help=f"some of {', '.join(SUITES['cpu'])}, separated by commas")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, help="where to write the results")
@@ -74,9 +90,9 @@ def main() -> None:
     if unknown:
         parser.error(f"--only: got {', '.join(unknown)}, expected some of {', '.join(suite)}")
 
-    comparisons: list[Comparison] = []
+    comparisons: list[Comparison | Skipped] = []
     for name in chosen:
-        found = suite[name](a.threads, a.repeats)
+        found = run_group(suite[name], a.threads, a.repeats)
         comparisons += found
         print(show(found), flush=True)
         if a.write:
@@ -84,11 +100,7 @@ def main() -> None:
     if a.json:
         result = {
             "suite": a.suite,
-            "version": rw.__version__,
-            "isa": rw.show_config()["isa"],
-            "machine": platform.machine(),
-            "processors": os.cpu_count(),
-            "load": os.getloadavg(),
+            **rw.bench.machine(),
             "comparisons": [c.to_dict() for c in comparisons],
         }
         a.json.parent.mkdir(parents=True, exist_ok=True)

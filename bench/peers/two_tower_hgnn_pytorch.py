@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 
 import torch
 import torch.nn.functional as F
 
+from peak_memory import peak_mib
 from pytorch_hgnn import build_graph, train_hgnn
 from pytorch_two_tower import mean_history_scores, scores, train_two_tower
 from xwines_protocol import HEAD, Data, row
@@ -124,7 +124,7 @@ def main() -> None:
         features = torch.cat([text, one_hot, z], 1)
         net = stage("2thgnn_total", train_two_tower, d, z, features, "2thgnn", a, stage)
         score = stage("score", scores, net, d, a)
-        stage["train_peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        stage["train_peak_mib"] = peak_mib()
         results["2thgnn"] = d.eval(score)
 
     print("model |", HEAD)

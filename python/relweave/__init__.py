@@ -7,7 +7,7 @@ Start with `Catalog`, `InteractionLog` and `Recommender`; `evaluate` measures, `
 what to compare with, `datasets.load_xwines` real data. Every stage is also a class of its own.
 """
 
-from . import baselines, datasets, io, loss, nn, ops, optim, plot, text
+from . import baselines, bench, datasets, io, loss, nn, ops, optim, plot, sampling, text
 from ._core import __version__
 from ._device import DeviceArray
 from ._graph_report import (
@@ -90,6 +90,7 @@ __all__ = [
     "TwoTowerConfig",
     "__version__",
     "baselines",
+    "bench",
     "compare",
     "datasets",
     "evaluate",
@@ -100,6 +101,7 @@ __all__ = [
     "ops",
     "optim",
     "plot",
+    "sampling",
     "show_config",
     "text",
 ]

@@ -329,11 +329,21 @@ def relation_aggregate(
     relu: bool,
     l2_normalize: bool,
     reference: bool,
+    keep: bool,
     threads: int,
-) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+) -> tuple[NDArray[Any], Any]: ...
+def gather_bandwidth(rows: NDArray[np.float32], list: Ints, *, threads: int) -> float: ...
 def linear(
     x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, *, relu: bool, threads: int
 ) -> NDArray[Any]: ...
+
+_SampledLayer = tuple[list[int], list[int], list[tuple[Ints, Ints]]]
+
+class NeighborSampler:
+    def __init__(self, graph: HeteroGraph, *, fanouts: list[int], replace: bool) -> None: ...
+    def sample(
+        self, seeds: list[Ints], *, seed: int, step: int, threads: int
+    ) -> tuple[list[Ints], list[_SampledLayer]]: ...
 
 class _HeteroSage:
     def __init__(
@@ -460,6 +470,7 @@ class ExactIndex:
         bias: NDArray[np.float32] | None = None,
         device: int = -1,
     ) -> None: ...
+    def add(self, vectors: NDArray[np.float32]) -> None: ...
     def search(
         self,
         queries: _Matrix,

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, quickstart, stages
+from . import _core, bench, quickstart, stages
 from ._files import path_of, read_table, read_vectors
 from ._summary import write_files, write_text
 from .catalog import Catalog
@@ -117,6 +117,18 @@ def _parser() -> argparse.ArgumentParser:
         help="towers: beside the users' vectors; hgnn: items alone; default: %(default)s",
     )
     _add_file(sub, "--out", ".npy; ids go beside it as .ids.csv", required=True)
+
+    sub = command("bench", _bench, "time the library's operations on this machine")
+    sub.add_argument(
+        "--suite", default="cpu", choices=["cpu"], help="which operations; default: %(default)s"
+    )
+    sub.add_argument("--only", nargs="+", metavar="NAME", help="some of them; default: all")
+    sub.add_argument("--threads", type=int, help="default: $RELWEAVE_NUM_THREADS or all processors")
+    sub.add_argument(
+        "--repeats", type=int, default=5, help="the median counts; default: %(default)s"
+    )
+    sub.add_argument("--scale", type=float, default=1.0, help="of the inputs; default: %(default)s")
+    _add_file(sub, "--json", "where to write the times too")
 
     command("show-config", _show_config, "print version, processor features, default settings")
     return parser
@@ -294,6 +306,35 @@ def _embed(options: argparse.Namespace) -> None:
     )
     rows, width = vectors.shape
     print(f"{rows:,} vectors of {width} numbers in {options.out}, their ids in {ids_file}")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    prefixes = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")]
+    print(f"{'operation':28} {'ms':>10} {'rate':>22}  of a bare gather")
+
+    def show(m: bench.Measurement) -> None:
+        size, letter = next((p for p in prefixes if m.rate >= p[0]), prefixes[-1])
+        rate = f"{m.rate / size:.1f} {letter} {m.unit}/s"
+        share = "" if m.gather_share is None else f"{m.gather_share:.0%}"
+        print(f"{m.name:28} {m.seconds * 1e3:10.2f} {rate:>22}  {share}".rstrip(), flush=True)
+
+    found = bench.run(
+        options.only,
+        threads=options.threads,
+        repeats=options.repeats,
+        scale=options.scale,
+        done=show,
+    )
+    if options.json:
+        threads = options.threads or _core.show_config()["threads"]
+        result = {
+            "suite": options.suite,
+            **bench.machine(),
+            "threads": threads,
+            "scale": options.scale,
+            "measurements": [m.to_dict() for m in found],
+        }
+        write_text(Path(options.json), json.dumps(result, indent=2) + "\n")
 
 
 def _show_config(options: argparse.Namespace) -> None:

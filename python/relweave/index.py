@@ -58,6 +58,23 @@ class ExactIndex:
         """The number of components of a vector."""
         return int(self._core.dimension)
 
+    def add(self, vectors: Any) -> None:
+        """Append vectors, (n, d), numbered from ``len(self)`` on.
+
+        For a catalogue that comes in parts, or is too large to have twice in memory. Not while
+        another thread searches. Raises ShapeError for another dimension and ConfigError for vectors
+        that are not finite, or for an index on a GPU.
+
+        Examples
+        --------
+        >>> import numpy as np, relweave as rw
+        >>> index = rw.ExactIndex(np.zeros((0, 3), "f4"))
+        >>> index.add(np.eye(3, dtype="f4"))
+        >>> len(index)
+        3
+        """
+        self._core.add(_float32(as_matrix(vectors, "ExactIndex.add: vectors")))
+
     def search(self, queries: Any, *, k: int = 10, threads: int | None = None) -> tuple[Any, Any]:
         """Return the k best rows per query, best first, ties to the lower row.
 

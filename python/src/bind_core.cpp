@@ -101,6 +101,7 @@ PYBIND11_MODULE(_core, m) {
   bind_errors(m);
   bind_device(m);
   bind_graph(m);
+  bind_aggregate(m);
   bind_transform(m);
   bind_nn(m);
   bind_ops(m);
@@ -109,5 +110,6 @@ PYBIND11_MODULE(_core, m) {
   bind_metrics(m);
   bind_optim(m);
   bind_retrieval(m);
+  bind_sampling(m);
   bind_model(m);
 }

@@ -3,11 +3,8 @@
 #include <optional>
 #include <tuple>
 
-#include <relweave/core/error.hpp>
 #include <relweave/graph/builder.hpp>
 #include <relweave/graph/transform.hpp>
-#include <relweave/ops/relation_aggregate/reference.hpp>
-#include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
 #include "graph_arrays.hpp"
 
@@ -70,66 +67,6 @@ py::tuple edges_of(graph::HeteroGraph const& graph, std::int32_t relation) {
                         copy_of(VectorView<NodeId const>(edges.destination.view())), weights);
 }
 
-Reduce reduce_of(std::string const& word) {
-  if (word == "max") {
-    return Reduce::max;
-  }
-  if (word == "mean") {
-    return Reduce::mean;
-  }
-  if (word == "sum") {
-    return Reduce::sum;
-  }
-  raise<ConfigError>("relation_aggregate", "reduce", "'" + word + "'", "max, mean or sum");
-}
-
-template <typename T>
-py::tuple aggregate(SharedGraph const& graph, std::int32_t destination, Array<T> const& messages,
-                    std::optional<Array<T>> const& self, std::string const& reduce, bool relu,
-                    bool l2_normalize, bool reference, int threads) {
-  auto const csr = graph->csr(static_cast<NodeTypeId>(destination));
-  ops::RelationAggregateParams const params{
-      .reduce = reduce_of(reduce),
-      .activation = relu ? Activation::relu : Activation::identity,
-      .l2_normalize = l2_normalize};
-  auto const z = matrix_of(messages);
-  auto const own = self ? matrix_of(*self) : MatrixView<T const>{};
-  auto out = new_matrix<T>(csr.n_dst, z.cols);
-  auto const out_view = mutable_matrix_of(out);
-  auto arg = new_matrix<std::int64_t>(csr.n_dst * csr.relations, z.cols);
-  std::fill_n(arg.mutable_data(), arg.size(), std::int64_t{-1});
-  std::int64_t* const arg_data = arg.mutable_data();
-  {
-    py::gil_scoped_release const release;
-    ops::RelationAggregateCache<T> cache;
-    if (reference) {
-      ops::reference::relation_aggregate<T>(csr, z, own, params, out_view, &cache);
-    } else {
-      ops::relation_aggregate<T>(HostContext{.threads = threads}, csr, z, own, params, out_view,
-                                 &cache);
-    }
-    auto const widen = [&]<typename A>(A) {
-      auto const* const slots = reinterpret_cast<A const*>(cache.arg.data());
-      for (std::int64_t i = 0; i < csr.n_dst * csr.relations * z.cols; ++i) {
-        arg_data[i] = slots[i] == static_cast<A>(~A{0}) ? -1 : static_cast<std::int64_t>(slots[i]);
-      }
-    };
-    if (params.reduce == Reduce::max) {
-      switch (cache.arg_width) {
-        case 1:
-          widen(std::uint8_t{});
-          break;
-        case 2:
-          widen(std::uint16_t{});
-          break;
-        default:
-          widen(std::uint32_t{});
-      }
-    }
-  }
-  return py::make_tuple(out, arg);
-}
-
 }  // namespace
 
 void bind_graph(py::module_& m) {
@@ -150,14 +87,6 @@ void bind_graph(py::module_& m) {
              return g.edge_count(static_cast<RelationId>(relation));
            })
       .def("edges", &edges_of, py::arg("relation"));
-  m.def("relation_aggregate", &aggregate<float>, py::arg("graph"), py::arg("destination"),
-        py::arg("messages").noconvert(), py::arg("self").noconvert(), py::kw_only(),
-        py::arg("reduce"), py::arg("relu"), py::arg("l2_normalize"), py::arg("reference"),
-        py::arg("threads"));
-  m.def("relation_aggregate", &aggregate<double>, py::arg("graph"), py::arg("destination"),
-        py::arg("messages").noconvert(), py::arg("self").noconvert(), py::kw_only(),
-        py::arg("reduce"), py::arg("relu"), py::arg("l2_normalize"), py::arg("reference"),
-        py::arg("threads"));
 }
 
 }  // namespace relweave::python

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include <relweave/core/error.hpp>
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/linear/linear.hpp>
 
 #include "graph_arrays.hpp"
@@ -37,6 +39,16 @@ void bind_linear(py::module_& m) {
 void bind_ops(py::module_& m) {
   bind_linear<float>(m);
   bind_linear<double>(m);
+  m.def(
+      "gather_bandwidth",
+      [](Array<float> const& rows, Array<NodeId> const& list, int threads) {
+        auto const matrix = matrix_of(rows);
+        auto const view = vector_of(list);
+        expect_indices("gather_bandwidth", "list", view, matrix.rows);
+        py::gil_scoped_release const release;
+        return ops::gather_bandwidth(HostContext{.threads = threads}, matrix, view);
+      },
+      py::arg("rows").noconvert(), py::arg("list").noconvert(), py::kw_only(), py::arg("threads"));
 }
 
 }  // namespace relweave::python

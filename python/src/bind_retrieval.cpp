@@ -75,6 +75,14 @@ py::tuple search(PlacedIndex const& self, AnyMatrix const& queries, std::int64_t
   return py::make_tuple(indices.take(), scores.take());
 }
 
+void add(PlacedIndex& self, Array<float> const& vectors) {
+  if (self.device != cpu_number) {
+    raise<ConfigError>("ExactIndex.add", "device", "an index on a GPU", "one on the CPU",
+                       "Build an index of all vectors there.");
+  }
+  std::get<ExactIndex>(self.index).add(matrix_of(vectors));
+}
+
 std::int64_t size(PlacedIndex const& self) {
   return std::visit([](auto const& index) { return index.size(); }, self.index);
 }
@@ -91,6 +99,7 @@ void bind_retrieval(py::module_& m) {
       .def(py::init(&make_index), py::arg("vectors"), py::kw_only(),
            py::arg("types") = std::vector<std::int32_t>{}, py::arg("bias") = py::none(),
            py::arg("device") = cpu_number)
+      .def("add", &add, py::arg("vectors"))
       .def("search", &search, py::arg("queries"), py::kw_only(), py::arg("k"),
            py::arg("excluded_offsets") = py::none(), py::arg("excluded_items") = Array<NodeId>(0),
            py::arg("types") = std::vector<std::int32_t>{}, py::arg("allowed") = Array<NodeId>(0),

@@ -21,6 +21,7 @@ std::vector<MatrixView<T const>> matrices_of(std::vector<Array<T>> const& arrays
   return views;
 }
 
+void bind_aggregate(py::module_& m);
 void bind_graph(py::module_& m);
 void bind_io(py::module_& m);
 void bind_loss(py::module_& m);
@@ -29,6 +30,7 @@ void bind_nn(py::module_& m);
 void bind_ops(py::module_& m);
 void bind_optim(py::module_& m);
 void bind_retrieval(py::module_& m);
+void bind_sampling(py::module_& m);
 void bind_transform(py::module_& m);
 
 }  // namespace relweave::python

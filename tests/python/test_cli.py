@@ -234,3 +234,62 @@ def test_the_module_runs(folder):
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("user,rank,item,score")
+
+
+def test_bench_prints_and_writes_times(tmp_path, capsys):
+    out = tmp_path / "times.json"
+    names = ["relation_aggregate", "linear"]
+
+    few = ["--threads", "1", "--repeats", "2", "--scale", "0.01"]
+    code = main(["bench", "--only", *names, *few, "--json", str(out)])
+
+    printed = capsys.readouterr().out.splitlines()
+    result = json.loads(out.read_text())
+    assert code == 0
+    assert [line.split()[0] for line in printed] == ["operation", *names]
+    assert printed[1].endswith("%")
+    assert result["threads"] == 1
+    assert result["version"] == rw.__version__
+    assert [m["name"] for m in result["measurements"]] == names
+    assert all(m["seconds"] > 0 and m["rate"] > 0 for m in result["measurements"])
+
+
+def test_bench_measures_every_operation_by_default():
+    found = rw.bench.run(threads=1, repeats=1, scale=0.005)
+
+    assert [m.name for m in found] == [
+        "relation_aggregate",
+        "relation_aggregate_backward",
+        "hetero_sage",
+        "hetero_sage_backward",
+        "linear",
+        "exact_index",
+        "neighbor_sampler",
+    ]
+    assert {m.unit for m in found} == {"edges", "operations", "queries"}
+    assert [m.gather_share is None for m in found] == [False] + 6 * [True]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--only", "liner"], "only: got 'liner', expected some of relation_aggregate"),
+        (["--scale", "0"], "scale: got 0.0, expected a finite number above 0"),
+        (["--scale", "nan"], "scale: got nan"),
+        (["--repeats", "0"], "repeats: got 0"),
+        (["--threads", "0"], "threads: got 0"),
+    ],
+)
+def test_bench_refuses_what_it_cannot_measure(flags, message, capsys):
+    assert main(["bench", *flags]) == 2
+
+    assert f"relweave bench: error: bench: {message}" in capsys.readouterr().err
+
+
+def test_the_gather_bandwidth_wants_edges_and_whole_vectors():
+    graph = rw.HeteroGraph({"a": 2}, {("a", "to", "a"): ([], [])})
+
+    with pytest.raises(rw.ConfigError, match="graph: got no edge into a"):
+        rw.bench.gather_bandwidth(graph, "a", np.zeros((2, 128), np.float32))
+    with pytest.raises(rw.ConfigError, match="messages: got 100 columns"):
+        rw.bench.gather_bandwidth(graph, "a", np.zeros((2, 100), np.float32))

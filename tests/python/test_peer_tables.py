@@ -1,6 +1,5 @@
 """bench/peers: the tables of the quality page, and their places in it."""
 
-import re
 import sys
 from pathlib import Path
 
@@ -64,55 +63,38 @@ def test_a_comparison_knows_its_ratio():
     assert show([work]).splitlines()[-1] == "| `work` | a peer | yes | 2.000 | 3.000 | 1.50 |"
 
 
-def test_a_comparison_that_measured_memory_and_quality_tells_them():
+def test_what_a_comparison_has_to_say_comes_below_the_table():
     from comparison import Comparison
     from run import show
 
-    details = {"peak_mib": {"ours": 254.6, "peer": 775.2}, "mean_hr": {"ours": 0.4, "peer": 0.39}}
-    work = Comparison("work", "a peer", 2, ours_s=2.0, peer_s=3.0, agree=True, details=details)
+    work = Comparison("work", "a peer", 2, 2.0, 3.0, True, note="Peak memory 255 MiB.")
 
-    assert show([work]).splitlines()[-1] == (
-        "Peak memory 255 MiB against 775 MiB, mean warm HR@10 0.400 against 0.390."
-    )
+    assert show([work]).splitlines()[-2:] == ["", "Peak memory 255 MiB."]
+
+
+def test_peers_that_are_not_installed_are_said_to_be_skipped():
+    import gather
+    from run import run_group, show
+
+    class Group:
+        NAMES = ("a_vs_b", "c_vs_b")
+        NEEDS = ("numpy", "no_such_package")
+
+        @staticmethod
+        def compare(threads, repeats):
+            raise AssertionError
+
+    found = run_group(Group, 1, 1)
+
+    reason = "no_such_package not installed; pip install '.[peers]' brings it"
+    assert [c.to_dict() for c in found] == [
+        {"name": name, "skipped": reason} for name in Group.NAMES
+    ]
+    assert show(found).splitlines()[-1] == f"| `c_vs_b` | {reason} |  |  |  |  |"
+    assert gather.NEEDS == ()
 
 
 def test_short_times_keep_their_digits():
     from run import seconds
 
     assert [seconds(s) for s in (12.3456, 0.1, 0.0023456)] == ["12.346", "0.100", "0.002346"]
-
-
-def test_dense_products_have_the_sizes_of_the_benchmark_and_agree_before_they_are_timed(
-    monkeypatch,
-):
-    import dense_products
-
-    source = (Path(dense_products.__file__).parents[1] / "ops" / "linear_bench.cpp").read_text()
-    literal = re.search(r"Size sizes\[\] = \{(.+?)\};", source, re.DOTALL)
-    listed = re.findall(r"\{([\d', ]+)\}", literal[1])
-    sizes = [tuple(int(x) for x in size.replace("'", "").split(",")) for size in listed]
-    assert sizes == dense_products.SIZES
-
-    monkeypatch.setattr(dense_products, "SIZES", [(20, 30, 7)])
-    monkeypatch.setattr(dense_products, "LEAST_SECONDS", 0.0)
-    monkeypatch.setattr("torch.set_num_threads", lambda _: None)  # it outlives the test
-    (found,) = dense_products.compare(threads=1, repeats=1)
-
-    assert found.agree
-    assert found.name == "linear_20x30x7_vs_torch"
-    assert found.ours_s > 0
-    assert found.peer_s > 0
-    assert len(found.details["runs"]["ours"]) == dense_products.ROUNDS
-
-
-def test_dense_products_that_differ_do_not_agree():
-    import dense_products
-
-    expected = np.zeros((4, 3), np.float32)
-    other = expected.copy()
-    other[2, 1] = 1e-3
-
-    assert dense_products.agree(expected, expected, 30)
-    assert not dense_products.agree(other, expected, 30)
-    assert not dense_products.agree(np.full_like(other, np.nan), expected, 30)
-    assert not dense_products.agree(expected[:3], expected, 30)

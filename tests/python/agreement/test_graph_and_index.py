@@ -103,8 +103,13 @@ def test_index_equals_faiss(n):
     expected_scores, expected = theirs.search(queries, 10)
 
     ids, scores = rw.ExactIndex(vectors).search(queries, k=10)
+    in_parts = rw.ExactIndex(vectors[:2])
+    in_parts.add(vectors[2:])
+    same_ids, same_scores = in_parts.search(queries, k=10)
 
     k = min(n, 10)
+    np.testing.assert_array_equal(ids, same_ids)
+    np.testing.assert_array_equal(scores, same_scores)
     np.testing.assert_array_equal(ids[:, :k], expected[:, :k])
     np.testing.assert_allclose(scores[:, :k], expected_scores[:, :k], atol=1e-5)
     assert (ids[:, k:] == -1).all()

@@ -8,11 +8,12 @@
 #include <relweave/core/simd.hpp>
 #include <relweave/core/views.hpp>
 
-namespace relweave::bench {
+namespace relweave::ops {
 
 /// Bytes per second at which this machine reads the rows that `list` names, in that order: each
 /// value is loaded and added, nothing is written. The best of three runs; what a gather in that
-/// order can reach (an op that finds a better order may exceed it).
+/// order can reach (an op that finds a better order may exceed it). For benchmarks: rows of a
+/// multiple of 8 vectors, and a list that is not empty.
 inline double gather_bandwidth(HostContext const& ctx, MatrixView<float const> rows,
                                VectorView<NodeId const> list) {
   constexpr std::int64_t L = simd::lanes<float>;
@@ -41,4 +42,4 @@ inline double gather_bandwidth(HostContext const& ctx, MatrixView<float const> r
   return best;
 }
 
-}  // namespace relweave::bench
+}  // namespace relweave::ops
