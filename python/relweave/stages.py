@@ -331,9 +331,7 @@ class TwoTower(Parameters):
     seed : int
     threads : int, optional
     device : str
-        "cpu", or "cuda" or "cuda:N" to train and answer on that GPU. Arrays then may lie there,
-        too: those of PyTorch, CuPy and others that speak DLPack, float32, with rows in one piece.
-        What is made of such arrays comes back as a `DeviceArray`.
+        As in `HGNN`.
 
     Attributes
     ----------
@@ -342,13 +340,6 @@ class TwoTower(Parameters):
     item_bias_ : ndarray of float32, shape (n_items,)
         The recent-trend prior that serving adds to every score.
     history_ : TrainingHistory
-
-    Raises
-    ------
-    ConfigError
-        An unknown device.
-    NotCompiledError, DeviceError
-        No CUDA in this build, or no such device on this machine.
     """
 
     _groups: ClassVar[dict[str, Any]] = {"config": TwoTowerConfig}

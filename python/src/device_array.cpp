@@ -89,6 +89,9 @@ void expect_matrix(dlpack::Tensor const& t, int device, std::string const& funct
   if (t.ndim != 2) {
     raise<ShapeError>(function, argument, std::to_string(t.ndim) + " dimensions", "2");
   }
+  if ((reinterpret_cast<std::uintptr_t>(t.data) + t.byte_offset) % alignof(float) != 0) {
+    raise<DTypeError>(function, argument, "an address between two numbers", "float32, aligned");
+  }
   bool const strided = t.strides != nullptr && t.shape[0] > 0 && t.shape[1] > 0;
   bool const whole_rows = !strided || t.shape[1] == 1 || t.strides[1] == 1;
   bool const apart = !strided || t.shape[0] == 1 || t.strides[0] >= t.shape[1];

@@ -81,6 +81,7 @@ def test_strides_that_are_never_taken_do_not_matter(shape, strides):
         ({"shape": ()}, rw.ShapeError, "0 dimensions, expected 2"),
         ({"shape": (5, 7), "strides": (1, 5)}, rw.ShapeError, r"strides \(1, 5\), expected C-cont"),
         ({"shape": (3, 2), "strides": (10, 2)}, rw.ShapeError, r"strides \(10, 2\)"),
+        ({"byte_offset": 2}, rw.DTypeError, "an address between two numbers"),
         ({"strides": (0, 1)}, rw.ShapeError, r"strides \(0, 1\)"),
         ({"strides": (-5, 1)}, rw.ShapeError, r"strides \(-5, 1\)"),
         ({"claims": (1, 0)}, rw.DeviceError, r"DLPack device \(1, 0\), expected that of cuda:0"),
