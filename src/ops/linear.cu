@@ -88,8 +88,8 @@ void linear(CudaContext const& ctx, In<DeviceMatrix<T const>> x, In<DeviceMatrix
                       "at least one column, with a bias or accumulate on a device");
   }
   DeviceGuard const guard(ctx.device);
-  product<T, T>(ctx, here, x, false, weight, false, out, params.accumulate, bias.empty() ? nullptr : bias.data,
-                params.activation == Activation::relu);
+  product<T, T>(ctx, here, x, false, weight, false, out, params.accumulate,
+                bias.empty() ? nullptr : bias.data, params.activation == Activation::relu);
 }
 
 template <DeviceScalar T>

@@ -21,7 +21,7 @@ struct BiasArguments {
   std::int64_t out_stride;
   T const* grad_out;
   std::int64_t grad_out_stride;
-  T* masked;        ///< (m, n), or null when nobody asks for it
+  T* masked;  ///< (m, n), or null when nobody asks for it
   std::int64_t masked_stride;
   float* partials;  ///< (chunks, n), or null when nobody asks for the bias
 };

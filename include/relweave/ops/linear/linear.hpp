@@ -77,7 +77,8 @@ struct LinearGradients {
 /// Numerics:    relu passes where out > 0. Sums in T; that of bias in the order of the rows.
 /// Aliasing:    gradients may overlap neither each other nor an input.
 /// Cost:        2 m k n operations for each of x and weight; m n for bias, on the calling thread.
-///              Workspace: m n T with relu unless `sum` is given; the blocks that Eigen packs, which it allocates.
+///              Workspace: m n T with relu unless `sum` is given; the blocks that Eigen packs,
+///              which it allocates.
 /// Determinism: any_thread_count, as matmul.
 /// Throws:      ShapeError when an argument does not fit, before anything is written.
 /// Source:      derived from the formula of linear.
