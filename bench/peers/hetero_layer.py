@@ -51,6 +51,7 @@ class Pyg:
 
         self.torch = torch
         self.ours = ours
+        self.csr = csr
         graph, width = ours.graph, next(iter(ours.x.values())).shape[1]
         weights = {n: torch.from_numpy(v.T.copy()) for n, v in ours.net.parameters().items()}
         convolutions: dict[Any, Any] = {}
@@ -119,12 +120,28 @@ def csr_matrix(source: Any, destination: Any, shape: list[int]) -> Any:
         return torch.sparse_csr_tensor(offsets, source, ones, shape, check_invariants=False)
 
 
-def close(got: dict[str, Any], expected: dict[str, Any]) -> bool:
-    """Compare float32 results, allowing 1e-4 of the largest number."""
+def close(got: dict[str, Any], expected: dict[str, Any], apart: float = 0.0) -> bool:
+    """Compare float32 results, allowing 1e-4 of the largest number.
+
+    A share of `apart` of the numbers may differ by more.
+    """
     theirs = {name: np.asarray(value.detach()) for name, value in expected.items()}
     return set(got) == set(theirs) and all(
-        np.abs(got[name] - value).max() <= 1e-4 * max(1.0, np.abs(value).max())
+        (~(np.abs(got[name] - value) <= 1e-4 * max(1.0, np.abs(value).max()))).mean() <= apart
         for name, value in theirs.items()
+    )
+
+
+def same_gradients(ours: Ours, peer: Pyg) -> bool:
+    """Compare all gradients.
+
+    Where two different messages are the same maximum, bit for bit, edge lists share the gradient
+    between them; ours and the sparse matrices give it to the first. In millions of maxima that
+    happens once or twice, and moves a column of a weight's gradient and a few rows of the inputs'.
+    """
+    apart = 0.0 if peer.csr else 0.02
+    return close(ours.forward_backward(), peer.forward_backward(), apart) and close(
+        ours.net.gradients(), peer.weight_gradients(), apart
     )
 
 
@@ -139,11 +156,7 @@ def compare(
     pyg, fused = (Pyg(ours, csr=csr) for csr in (False, True))
     agree = {
         "forward": all(close(ours.forward(), peer.forward()) for peer in (pyg, fused)),
-        "forward_backward": all(
-            close(ours.forward_backward(), peer.forward_backward())
-            and close(ours.net.gradients(), peer.weight_gradients())
-            for peer in (pyg, fused)
-        ),
+        "forward_backward": all(same_gradients(ours, peer) for peer in (pyg, fused)),
     }
     comparisons = []
     for name, way in zip(NAMES, agree, strict=True):

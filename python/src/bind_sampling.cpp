@@ -29,18 +29,18 @@ class Sampler {
     for (auto const& ids : seeds) {
       views.push_back(vector_of(ids));
     }
-    sampling::SampledBlocks blocks;
+    std::unique_lock lock(mutex_, std::defer_lock);
     {
       py::gil_scoped_release const release;
-      std::scoped_lock const lock(mutex_);
-      sampler_.sample(ctx, views, seed, step, {}, blocks);
+      lock.lock();
+      sampler_.sample(ctx, views, seed, step, {}, blocks_);
     }
     py::list nodes;
     for (std::size_t t = 0; t < seeds.size(); ++t) {
-      nodes.append(copy_of(blocks.input_nodes(static_cast<NodeTypeId>(t))));
+      nodes.append(copy_of(blocks_.input_nodes(static_cast<NodeTypeId>(t))));
     }
     py::list layers;
-    for (BlockView const& block : blocks.blocks()) {
+    for (BlockView const& block : blocks_.blocks()) {
       std::vector<std::int64_t> n_dst;
       for (DestinationBlock const& destination : block.destinations) {
         n_dst.push_back(destination.csr.n_dst);
@@ -108,7 +108,8 @@ class Sampler {
 
   SharedGraph graph_;
   sampling::NeighborSampler sampler_;
-  std::mutex mutex_;  // a sampler serves one caller at a time
+  sampling::SampledBlocks blocks_;  // buffers, reused by the next sample
+  std::mutex mutex_;                // a sampler serves one caller at a time
 };
 
 }  // namespace

@@ -116,6 +116,10 @@ def test_layers_that_differ_do_not_agree():
     assert close({"a": value}, {"a": torch.ones(3, 2)})
     assert not close({"a": value}, {"a": torch.ones(3, 2) * 1.001})
     assert not close({"a": value}, {"b": torch.ones(3, 2)})
+    assert not close({"a": value * np.nan}, {"a": torch.ones(3, 2)})
+    one_apart = torch.tensor([[1.0, 1.0], [1.0, 2.0], [1.0, 1.0]])
+    assert close({"a": value}, {"a": one_apart}, apart=0.2)
+    assert not close({"a": value}, {"a": one_apart}, apart=0.1)
 
 
 def test_rankings_may_differ_only_where_scores_do_not():

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -86,6 +87,16 @@ def test_steps_differ_and_threads_do_not(graph):
     assert drawn(1, seed=5, step=2) == drawn(3, seed=5, step=2)
     assert drawn(1, seed=5, step=2) != drawn(1, seed=5, step=3)
     assert drawn(1, seed=5, step=2) != drawn(1, seed=6, step=2)
+
+
+def test_callers_in_several_threads_get_their_own_samples(graph):
+    sampler = rw.sampling.NeighborSampler(graph, [3, 3])
+    expected = [pickle.dumps(sampler.sample({"item": np.arange(40)}, step=s)) for s in range(40)]
+
+    with ThreadPoolExecutor(4) as pool:
+        samples = pool.map(lambda s: sampler.sample({"item": np.arange(40)}, step=s), range(40))
+
+    assert [pickle.dumps(sample) for sample in samples] == expected
 
 
 @pytest.mark.parametrize(
