@@ -29,13 +29,16 @@ macro(relweave_find_cuda)
   endif()
 endmacro()
 
-# Sets RELWEAVE_CUSPARSE_INCLUDE and RELWEAVE_CUSPARSE, and to what was found RELWEAVE_HAS_CUSPARSE. pip's library needs
-# nvJitLink, which lies beside it or in the toolkit.
+# Sets RELWEAVE_CUSPARSE_INCLUDE and RELWEAVE_CUSPARSE, and to what was found RELWEAVE_HAS_CUSPARSE. The library needs
+# nvJitLink, which is another of pip's packages.
 macro(relweave_find_cusparse)
   find_path(RELWEAVE_CUSPARSE_INCLUDE cusparse.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
-  find_library(RELWEAVE_CUSPARSE NAMES cusparse libcusparse.so.12 HINTS ${relweave_cuda_roots} PATH_SUFFIXES lib64 lib)
-  if(RELWEAVE_CUSPARSE_INCLUDE AND RELWEAVE_CUSPARSE)
+  find_library(RELWEAVE_CUSPARSE_ITSELF NAMES cusparse libcusparse.so.12 HINTS ${relweave_cuda_roots} PATH_SUFFIXES lib64 lib)
+  find_library(RELWEAVE_NVJITLINK NAMES nvJitLink libnvJitLink.so.13 libnvJitLink.so.12 HINTS ${relweave_cuda_roots}
+    PATH_SUFFIXES lib64 lib)
+  if(RELWEAVE_CUSPARSE_INCLUDE AND RELWEAVE_CUSPARSE_ITSELF AND RELWEAVE_NVJITLINK)
     set(RELWEAVE_HAS_CUSPARSE ON)
+    set(RELWEAVE_CUSPARSE ${RELWEAVE_CUSPARSE_ITSELF} ${RELWEAVE_NVJITLINK})
   else()
     set(RELWEAVE_HAS_CUSPARSE OFF)
   endif()

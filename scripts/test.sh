@@ -78,7 +78,7 @@ test_consumers() {
   cmake --install "$CPP_BUILD" >/dev/null
   consume prefix examples/consume -DCMAKE_PREFIX_PATH="$PREFIX"
   consume wheel examples/consume -Drelweave_DIR="$(python -m relweave.build_paths)"
-  consume subdirectory tests/install
+  consume subdirectory tests/install -DRELWEAVE_CUDA=OFF
 }
 
 test_python() { RELWEAVE_CPP_EXAMPLES=$CPP_BUILD/examples/cpp pytest -q --durations=10; }
