@@ -67,6 +67,12 @@ def seconds_of(call: Callable[[], Any], repeats: int) -> float:
     return median(times)
 
 
+def forget_peak() -> float:
+    """Let the peak of this process's memory begin anew; return what it holds, in MiB."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak_mib()
+
+
 def layer(edges: int, types: int, d: int, threads: int, repeats: int) -> dict[str, float]:
     """Time a max-pooling layer, forward and with all gradients."""
     graph = layer_graph(edges, types)
@@ -74,7 +80,7 @@ def layer(edges: int, types: int, d: int, threads: int, repeats: int) -> dict[st
     net = rw.nn.HeteroSAGE(graph.schema, sizes, hidden=d, layers=1, threads=threads)
     rng = np.random.default_rng(1)
     x = {t: rng.random((n, d), np.float32) for t, n in graph.node_counts.items()}
-    before = peak_mib()
+    before = forget_peak()
     out = net(graph, x)
     forward = seconds_of(lambda: net(graph, x), repeats)
     both = forward + seconds_of(lambda: net.backward(out), repeats)
@@ -95,7 +101,7 @@ def item_graph(events: int, threads: int, repeats: int) -> dict[str, float]:
         item="item",
         time="time",
     )
-    before = peak_mib()
+    before = forget_peak()
     seconds = seconds_of(
         lambda: rw.CoInteractionGraph.build(log, catalog, threads=threads), max(1, repeats - 1)
     )
@@ -194,6 +200,10 @@ def plot(rows: list[dict[str, Any]], to: Path) -> None:
         ax.loglog(x, y, "o-", color="#2a6f97")
         if grows != "types":  # the same edges among more relations
             ax.loglog(x, y[-1] * x / x[-1], "--", color="#999999", linewidth=1)
+        ax.set_xticks(x, [f"{v / 1e6:g} M" if v >= 1e5 else f"{v:g}" for v in x], fontsize=8)
+        ax.set_xticks([], minor=True)
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_formatter("")
         ax.set_xlabel({"d": "features"}.get(grows, grows))
         ax.set_ylabel(label)
         ax.set_ylim(bottom=y.min() / 2, top=y.max() * 2)
