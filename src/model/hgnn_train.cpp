@@ -143,6 +143,7 @@ class LinkTrainer {
 
  private:
   void train_step(VectorView<std::int64_t const> batch, std::int64_t step) {
+    [[maybe_unused]] auto const guard = make_current(ctx_);
     choose_pairs(batch, step);
     sampling::SampleOptions const options{.excluded = {anchors_.view(), positives_.view()},
                                           .node_drop = static_cast<float>(config_.node_drop)};

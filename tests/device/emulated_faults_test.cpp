@@ -230,3 +230,40 @@ TEST_CASE("training comes to rest: later epochs allocate nothing on the device",
   CHECK(allocations[allocations.size() - 5] == allocations.back());
   CHECK(emulation::counters().default_stream_uses == 0);
 }
+
+TEST_CASE("training takes memory of its context's device alone", "[emulation]") {
+  emulation::Session const session({.devices = 2});
+  TinyLog const log(60, item_count, 8);
+  auto const links =
+      graph::co_interaction_links(HostContext{}, log.view(), log.types, {.top_neighbors = 3});
+  OwnedStream const stream(1);
+  CudaContext const ctx{.device = 1, .stream = stream.get()};
+  auto const features = [&] {
+    DeviceGuard const guard(1);
+    return Matrix<float, Space::device>(item_count, log.features.cols());
+  }();
+  copy(ctx, log.features.view(),
+       MatrixView<float, Space::device>(const_cast<float*>(features.data()), features.rows(),
+                                        features.cols()));
+  bool others_unused = true;
+  model::ProgressCallback const look = [&](model::Progress const&) {
+    others_unused = others_unused && emulation::live_bytes(0) == 0;
+    return true;
+  };
+  model::HgnnConfig hgnn{.layers = {8, 8}, .fanout = 3, .epochs = 1, .batch = 64};
+  model::TwoTowerConfig towers{.layers = {16, 8}, .epochs = 1, .batch = 64};
+
+  SECTION("HGNN, margin") {}
+  SECTION("HGNN, sampled softmax") {
+    hgnn.loss = model::LinkLoss::sampled_softmax;
+  }
+  SECTION("towers, bpr") {
+    towers.loss = model::TowerLoss::bpr;
+  }
+  model::Hgnn(hgnn).fit(ctx, log.types, links, features.view(), look);
+  model::TwoTower(towers).fit(ctx, log.view(), log.types,
+                              {.features = features.view(), .vectors = features.view()}, {}, look);
+
+  CHECK(others_unused);
+  CHECK(emulation::live_bytes(1) > 0);
+}

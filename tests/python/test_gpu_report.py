@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
-torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 PROGRAM = Path(__file__).resolve().parents[2] / "bench/growth.py"
-pytest.importorskip("matplotlib")
 
 
 def test_points_are_measured_and_shown(tmp_path: Path) -> None:
