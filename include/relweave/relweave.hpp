@@ -13,6 +13,7 @@
 #include <relweave/core/parallel.hpp>
 #include <relweave/core/progress.hpp>
 #include <relweave/core/random.hpp>
+#include <relweave/core/random_words.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/core/workspace.hpp>
@@ -62,6 +63,7 @@
 #include <relweave/retrieval/device_exact_index.hpp>
 #include <relweave/retrieval/exact_index.hpp>
 #include <relweave/sampling/links.hpp>
+#include <relweave/sampling/loader.hpp>
 #include <relweave/sampling/negative.hpp>
 #include <relweave/sampling/neighbor.hpp>
 #include <relweave/sampling/sampled_blocks.hpp>

@@ -1,10 +1,12 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/simd.hpp>
 #include <relweave/sampling/neighbor.hpp>
 
 #include "graph_arrays.hpp"
@@ -55,33 +57,41 @@ class Sampler {
   struct Edges {
     DestinationBlock const* destination;
     std::int64_t r;  // in the destination's order
+    std::int64_t count;
     NodeId* source;
     NodeId* target;
   };
 
   /// Per relation of the schema the (source, destination) of its edges.
   py::list edges_of(HostContext const& ctx, BlockView const& block) const {
-    auto const relations = static_cast<std::size_t>(graph_->schema().relation_count());
-    std::vector<py::tuple> arrays(relations);
-    std::vector<Edges> tasks;
+    std::vector<Edges> parts;  // by relation of the schema
+    parts.resize(static_cast<std::size_t>(graph_->schema().relation_count()));
     for (DestinationBlock const& destination : block.destinations) {
       for (std::int64_t r = 0; r < destination.csr.relations; ++r) {
-        std::int64_t const edges = count(destination.csr, r);
-        Array<NodeId> source(edges), target(edges);
-        tasks.push_back({&destination, r, source.mutable_data(), target.mutable_data()});
         auto const id = destination.relations[static_cast<std::size_t>(r)].relation;
-        arrays[static_cast<std::size_t>(index(id))] = py::make_tuple(source, target);
+        parts[static_cast<std::size_t>(index(id))] = {.destination = &destination, .r = r};
       }
     }
-    {
+    auto const each_part = [&](auto const& fn) {
       py::gil_scoped_release const release;
-      parallel_for(ctx, std::ssize(tasks),
-                   [&](std::int64_t k) { fill(tasks[static_cast<std::size_t>(k)]); });
+      parallel_for(ctx, std::ssize(parts),
+                   [&](std::int64_t k) { fn(parts[static_cast<std::size_t>(k)]); });
+    };
+    each_part([](Edges& edges) { edges.count = count(edges.destination->csr, edges.r); });
+    std::int64_t total = 0;
+    for (Edges const& edges : parts) {
+      total += edges.count;
     }
+    Array<NodeId> ends(2 * total);  // of all relations: one large array has larger pages
+    NodeId* to = ends.mutable_data();
     py::list result;
-    for (auto const& pair : arrays) {
-      result.append(pair);
+    for (Edges& edges : parts) {
+      edges.source = std::exchange(to, to + edges.count);
+      edges.target = std::exchange(to, to + edges.count);
+      result.append(py::make_tuple(Array<NodeId>(edges.count, edges.source, ends),
+                                   Array<NodeId>(edges.count, edges.target, ends)));
     }
+    each_part(fill);
     return result;
   }
 
@@ -96,12 +106,17 @@ class Sampler {
   static void fill(Edges const& edges) {
     auto const& csr = edges.destination->csr;
     auto const& relation = edges.destination->relations[static_cast<std::size_t>(edges.r)];
-    std::int64_t to = 0;
+    NodeId const* const place_of = relation.source_rows.data - relation.message_base;
+    std::int64_t const rows = csr.n_dst * csr.relations;
+    NodeId* source = edges.source;
+    NodeId* target = edges.target;
     for (std::int64_t d = 0; d < csr.n_dst; ++d) {
       std::int64_t const row = d * csr.relations + edges.r;
-      for (EdgeOffset e = csr.row_offsets[row]; e < csr.row_offsets[row + 1]; ++e, ++to) {
-        edges.source[to] = relation.source_rows[csr.cols[e] - relation.message_base];
-        edges.target[to] = static_cast<NodeId>(d);
+      // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
+      simd::prefetch(csr.cols.data + csr.row_offsets[std::min(row + 16 * csr.relations, rows)], 64);
+      for (EdgeOffset e = csr.row_offsets[row]; e < csr.row_offsets[row + 1]; ++e) {
+        *source++ = place_of[csr.cols[e]];
+        *target++ = static_cast<NodeId>(d);
       }
     }
   }

@@ -73,7 +73,7 @@ void* SpaceAllocator<Space::device>::allocate(std::size_t bytes) {
   return bytes == 0 ? nullptr : allocate_on_device("Buffer", bytes);
 }
 
-void SpaceAllocator<Space::device>::release(void* p) noexcept {
+void SpaceAllocator<Space::device>::release(void* p, std::size_t) noexcept {
   if (p != nullptr) {
     forget(cudaFree(p));
   }
@@ -116,7 +116,7 @@ void detail::zero_rows(CudaContext const& ctx, void* data, std::int64_t stride,
 
 DeviceWorkspace::~DeviceWorkspace() {
   for (Block const& block : blocks_) {
-    detail::SpaceAllocator<Space::device>::release(block.data);
+    detail::SpaceAllocator<Space::device>::release(block.data, static_cast<std::size_t>(block.capacity));
   }
 }
 
@@ -139,7 +139,7 @@ void DeviceWorkspace::reserve(std::int64_t bytes) {
   auto* const grown =
       static_cast<std::byte*>(allocate_on_device(here, static_cast<std::size_t>(bytes)));
   for (Block const& block : blocks_) {
-    detail::SpaceAllocator<Space::device>::release(block.data);
+    detail::SpaceAllocator<Space::device>::release(block.data, static_cast<std::size_t>(block.capacity));
   }
   blocks_.assign(1, {grown, bytes});
 }

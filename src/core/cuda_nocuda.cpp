@@ -24,7 +24,7 @@ void* SpaceAllocator<Space::device>::allocate(std::size_t bytes) {
   not_compiled("Buffer");
 }
 
-void SpaceAllocator<Space::device>::release(void*) noexcept {}
+void SpaceAllocator<Space::device>::release(void*, std::size_t) noexcept {}
 
 void copy_rows(CudaContext const&, void*, std::int64_t, void const*, std::int64_t, std::int64_t,
                std::int64_t, CopyKind) {

@@ -88,28 +88,30 @@ HgnnForward<S>::HgnnForward(Context<S> const& ctx, nn::HeteroSage<float> const& 
       gathered_(types.names.size()) {}
 
 template <Space S>
-MatrixView<float const, S> HgnnForward<S>::run(Context<S> const& ctx,
-                                               nn::ParameterSet<float, S> const& parameters,
-                                               std::span<NodeId const> nodes, std::uint64_t seed,
-                                               std::uint64_t step,
-                                               sampling::SampleOptions const& options) {
-  std::size_t const types = gathered_.size();
+void HgnnForward<S>::sample(HostContext const& ctx, std::span<NodeId const> nodes,
+                            std::uint64_t seed, std::uint64_t step,
+                            sampling::SampleOptions const& options, sampling::SampledBlocks& out) {
   local_.resize(nodes.size());
   seeds_.clear();
   std::size_t end = 0;
-  for (std::size_t t = 0; t < types; ++t) {
+  for (std::size_t t = 0; t < gathered_.size(); ++t) {
     std::size_t const begin = end;
     for (; end < nodes.size() && nodes[end] < type_offsets_[t + 1]; ++end) {
       local_[end] = static_cast<NodeId>(nodes[end] - type_offsets_[t]);
     }
     seeds_.emplace_back(local_.data() + begin, static_cast<std::int64_t>(end - begin));
   }
-  sampler_.sample(host_of(ctx), seeds_, seed, step, options, blocks_);
+  sampler_.sample(ctx, seeds_, seed, step, options, out);
+}
 
+template <Space S>
+MatrixView<float const, S> HgnnForward<S>::run(Context<S> const& ctx,
+                                               nn::ParameterSet<float, S> const& parameters,
+                                               sampling::SampledBlocks const& blocks) {
   [[maybe_unused]] auto const guard = make_current(ctx);
   inputs_.clear();
-  for (std::size_t t = 0; t < types; ++t) {
-    auto const nodes_in = blocks_.input_nodes(static_cast<NodeTypeId>(t));
+  for (std::size_t t = 0; t < gathered_.size(); ++t) {
+    auto const nodes_in = blocks.input_nodes(static_cast<NodeTypeId>(t));
     input_nodes_[t].set(ctx, nodes_in);
     gathered_[t].reset(nodes_in.size, features_.cols);
     ops::gather_rows<float>(
@@ -117,13 +119,14 @@ MatrixView<float const, S> HgnnForward<S>::run(Context<S> const& ctx,
         input_nodes_[t].view(), gathered_[t].view());
     inputs_.push_back(gathered_[t].view());
   }
-  return pass_.forward(ctx, parameters, blocks_, inputs_);
+  return pass_.forward(ctx, parameters, blocks, inputs_);
 }
 
 template <Space S>
 void HgnnForward<S>::backward(Context<S> const& ctx, nn::ParameterSet<float, S>& parameters,
+                              sampling::SampledBlocks const& blocks,
                               MatrixView<float const, S> grad) {
-  pass_.backward(ctx, parameters, blocks_, inputs_, grad);
+  pass_.backward(ctx, parameters, blocks, inputs_, grad);
 }
 
 template <Space S>
@@ -143,8 +146,9 @@ void HgnnForward<S>::average(Context<S> const& ctx, nn::ParameterSet<float, S> c
     }
     set_zero(ctx, rows);
     for (std::int64_t draw = 0; draw < draws; ++draw) {
-      auto const z =
-          run(ctx, parameters, nodes, seed, inference_step + static_cast<std::uint64_t>(draw), {});
+      sample(host_of(ctx), nodes, seed, inference_step + static_cast<std::uint64_t>(draw), {},
+             blocks_);
+      auto const z = run(ctx, parameters, blocks_);
       ops::scatter_rows<float>(ctx, z, rows_in_place.list(), rows);
     }
     ops::row_normalize<float>(ctx, rows, rows);

@@ -77,15 +77,20 @@ class HgnnForward {
               graph::ItemTypes const& types, MatrixView<float const, S> features,
               std::int32_t fanout);
 
-  /// Unit vectors of `nodes` (unique, ascending), (nodes, d). Valid until the next run.
+  /// Draws the neighbourhoods of `nodes` (unique, ascending). May run beside run() and backward()
+  /// on other blocks.
+  void sample(HostContext const& ctx, std::span<NodeId const> nodes, std::uint64_t seed,
+              std::uint64_t step, sampling::SampleOptions const& options,
+              sampling::SampledBlocks& out);
+
+  /// Unit vectors of the sampled nodes, (nodes, d). Valid until the next run.
   MatrixView<float const, S> run(Context<S> const& ctx,
                                  nn::ParameterSet<float, S> const& parameters,
-                                 std::span<NodeId const> nodes, std::uint64_t seed,
-                                 std::uint64_t step, sampling::SampleOptions const& options);
+                                 sampling::SampledBlocks const& blocks);
 
-  /// Adds the parameters' gradients of the last run. grad (nodes, d).
+  /// Adds the parameters' gradients of the last run, with its blocks. grad (nodes, d).
   void backward(Context<S> const& ctx, nn::ParameterSet<float, S>& parameters,
-                MatrixView<float const, S> grad);
+                sampling::SampledBlocks const& blocks, MatrixView<float const, S> grad);
 
   /// Vectors of all items for inference: the normalised mean over `draws` neighbourhood samples.
   /// out (items, d).
@@ -99,7 +104,7 @@ class HgnnForward {
   std::span<std::int64_t const> type_offsets_;
   MatrixView<float const, S> features_;
   sampling::NeighborSampler sampler_;
-  sampling::SampledBlocks blocks_;
+  sampling::SampledBlocks blocks_;  // of inference
   SagePass<S> pass_;
 
   std::vector<NodeId> local_;                    // seeds as ids inside their type

@@ -72,10 +72,6 @@ struct Extended {
   }
 };
 
-VectorView<NodeId const> view_of(std::vector<NodeId> const& ids) {
-  return {ids.data(), std::ssize(ids)};
-}
-
 /// Links among the kept items and from the new ones, renumbered.
 graph::ItemLinks extended_links(graph::ItemLinks const& links, NewItemLinks const& new_links,
                                 std::span<NodeId const> kept, Extended const& extended) {

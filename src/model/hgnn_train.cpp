@@ -14,11 +14,12 @@
 #include <relweave/ops/linear/linear.hpp>
 #include <relweave/ops/pair_score/pair_score.hpp>
 #include <relweave/optim/early_stopping.hpp>
+#include <relweave/sampling/loader.hpp>
 #include <relweave/sampling/negative.hpp>
 
 #include "hgnn_forward.hpp"
-#include "id_map.hpp"
 #include "input_checks.hpp"
+#include "link_batches.hpp"
 #include "training_loop.hpp"
 #include "uploaded.hpp"
 
@@ -79,18 +80,15 @@ class LinkTrainer {
         host_parameters_(parameters),
         trained_(ctx_, parameters),
         item_count_(types.offsets.back()),
-        train_(train),
         held_out_(held_out),
         groups_(link_groups(types, train)),
         sampler_({groups_.data(), groups_.size()},
                  static_cast<std::int32_t>(types.names.size() * types.names.size()),
                  {.balance = config.balance, .floor = config.balance_floor}),
         graph_(graph::link_graph(host_of(ctx), types, train)),
-        forward_(ctx_, network, parameters, graph_, types, features, config.fanout) {
-    if (config.loss == LinkLoss::sampled_softmax) {
-      set_popularity();
-    }
-  }
+        forward_(ctx_, network, parameters, graph_, types, features, config.fanout),
+        batcher_(config, types, train),
+        batches_(prefetches(ctx) ? 2 : 1) {}
 
   TrainingHistory run(ProgressCallback const& progress) {
     TrainingHistory history;
@@ -105,11 +103,16 @@ class LinkTrainer {
       std::int64_t const steps = (n + config_.batch - 1) / config_.batch;
       meter_.clear();
       std::int64_t seen = 0;
+      sampling::Loader<LinkBatch> loader(
+          batches_, steps, [&, first = global](std::int64_t step, LinkBatch& batch) {
+            make(order.view().slice(step * config_.batch,
+                                    std::min(config_.batch, n - step * config_.batch)),
+                 first + step, batch);
+          });
       for (std::int64_t step = 0; step < steps && !history.interrupted; ++step, ++global) {
-        auto const batch = order.view().slice(step * config_.batch,
-                                              std::min(config_.batch, n - step * config_.batch));
-        train_step(batch, global);
-        seen += batch.size;
+        LinkBatch const& batch = loader.next();
+        train_step(batch);
+        seen += batch.anchors.size();
         if (progress && !progress({.stage = "hgnn",
                                    .epoch = epoch,
                                    .epochs = config_.epochs,
@@ -142,90 +145,37 @@ class LinkTrainer {
   }
 
  private:
-  void train_step(VectorView<std::int64_t const> batch, std::int64_t step) {
+  void make(VectorView<std::int64_t const> chosen, std::int64_t step, LinkBatch& out) {
+    HostContext const ctx = loader_context(ctx_);
+    batcher_.make(ctx, chosen, step, out);
+    forward_.sample(ctx, out.nodes, config_.seed, static_cast<std::uint64_t>(step),
+                    {.excluded = {out.anchors.view(), out.positives.view()},
+                     .node_drop = static_cast<float>(config_.node_drop)},
+                    out.blocks);
+  }
+
+  void train_step(LinkBatch const& batch) {
     [[maybe_unused]] auto const guard = make_current(ctx_);
-    choose_pairs(batch, step);
-    sampling::SampleOptions const options{.excluded = {anchors_.view(), positives_.view()},
-                                          .node_drop = static_cast<float>(config_.node_drop)};
     auto& parameters = trained_.parameters();
-    auto const z = forward_.run(ctx_, parameters, nodes_, config_.seed,
-                                static_cast<std::uint64_t>(step), options);
+    auto const z = forward_.run(ctx_, parameters, batch.blocks);
     grad_.reset(z.rows, z.cols);
     set_zero(ctx_, grad_.view());
+    anchor_rows_.set(ctx_, view_of(batch.anchor_rows), z.rows);
     if (config_.loss == LinkLoss::margin) {
-      margin_loss(z);
+      margin_loss(batch, z);
     } else {
-      softmax_loss(z);
+      softmax_loss(batch, z);
     }
     set_zero<float, S>(ctx_, parameters.gradients());
-    forward_.backward(ctx_, parameters, grad_.view());
+    forward_.backward(ctx_, parameters, batch.blocks, grad_.view());
     trained_.step(ctx_, config_.learning_rate);
   }
 
-  /// Anchor, positive and negatives of each link, and the unique items among them.
-  void choose_pairs(VectorView<std::int64_t const> batch, std::int64_t step) {
-    std::int64_t const b = batch.size;
-    anchors_.reset(b);
-    positives_.reset(b);
-    for (std::int64_t k = 0; k < b; ++k) {
-      NodeId const lower = train_.lower.view()[batch[k]];
-      NodeId const upper = train_.upper.view()[batch[k]];
-      RandomStream random(config_.seed, Purpose::edge_flip,
-                          static_cast<std::uint64_t>(step * config_.batch + k));
-      bool const flip = random.next() % 2 == 1;
-      anchors_.view()[k] = flip ? upper : lower;
-      positives_.view()[k] = flip ? lower : upper;
-    }
-    bool const with_negatives = config_.loss == LinkLoss::margin;
-    negatives_.reset(with_negatives ? b : 0, config_.negatives);
-    if (with_negatives) {
-      sampling::uniform_negatives(host_of(ctx_), config_.seed, static_cast<std::uint64_t>(step),
-                                  item_count_, negatives_.view());
-    }
-
-    nodes_.clear();
-    positions_.clear(static_cast<std::size_t>(b * (2 + (with_negatives ? config_.negatives : 0))));
-    auto const collect = [&](NodeId const* ids, std::int64_t count) {
-      for (std::int64_t k = 0; k < count; ++k) {
-        if (positions_.insert(ids[k])) {
-          nodes_.push_back(ids[k]);
-        }
-      }
-    };
-    collect(anchors_.data(), b);
-    collect(positives_.data(), b);
-    collect(negatives_.data(), negatives_.rows() * negatives_.cols());
-    std::sort(nodes_.begin(), nodes_.end());
-    for (std::size_t p = 0; p < nodes_.size(); ++p) {
-      positions_[nodes_[p]] = static_cast<NodeId>(p);
-    }
-    anchor_rows_.set(*this, anchors_.data(), b);
-    if (with_negatives) {
-      positive_rows_.set(*this, positives_.data(), b);
-      repeated_rows_.set(*this, anchors_.data(), b, config_.negatives);
-      negative_rows_.set(*this, negatives_.data(), b * config_.negatives);
-    }
-  }
-
-  /// Rows of z of some ids.
-  struct Rows {
-    Buffer<NodeId> host;
-    IndexList<S> list;
-
-    /// Each id `times` times.
-    void set(LinkTrainer& trainer, NodeId const* ids, std::int64_t count, std::int64_t times = 1) {
-      host.reset(count * times);
-      NodeId* out = host.data();
-      for (std::int64_t k = 0; k < count; ++k) {
-        out = std::fill_n(out, times, trainer.positions_[ids[k]]);
-      }
-      list.set(trainer.ctx_, host.view(), std::ssize(trainer.nodes_));
-    }
-    auto view() const { return list.view(); }
-  };
-
-  void margin_loss(MatrixView<float const, S> z) {
-    std::int64_t const b = anchors_.size();
+  void margin_loss(LinkBatch const& batch, MatrixView<float const, S> z) {
+    std::int64_t const b = batch.anchors.size();
+    positive_rows_.set(ctx_, view_of(batch.positive_rows), z.rows);
+    repeated_rows_.set(ctx_, view_of(batch.repeated_rows), z.rows);
+    negative_rows_.set(ctx_, view_of(batch.negative_rows), z.rows);
     auto scratch = scratch_scope(ctx_, here);
     auto const positive = scratch.template vector<float>(b);
     auto const negative = scratch.template matrix<float>(b, config_.negatives);
@@ -236,37 +186,20 @@ class LinkTrainer {
       return loss::margin<float>(ctx_, positive, negative, {.margin = config_.margin}, positive,
                                  negative, loss...);
     });
-    ops::pair_score_backward<float>(ctx_, z, anchor_rows_.list.list(), z,
-                                    positive_rows_.list.list(), positive, grad_.view(),
-                                    grad_.view());
-    ops::pair_score_backward<float>(ctx_, z, repeated_rows_.list.list(), z,
-                                    negative_rows_.list.list(), negative_flat, grad_.view(),
-                                    grad_.view());
+    ops::pair_score_backward<float>(ctx_, z, anchor_rows_.list(), z, positive_rows_.list(),
+                                    positive, grad_.view(), grad_.view());
+    ops::pair_score_backward<float>(ctx_, z, repeated_rows_.list(), z, negative_rows_.list(),
+                                    negative_flat, grad_.view(), grad_.view());
   }
 
   /// In-batch softmax over the unique positives.
-  void softmax_loss(MatrixView<float const, S> z) {
-    std::int64_t const b = anchors_.size();
-    columns_.assign(positives_.data(), positives_.data() + b);
-    std::sort(columns_.begin(), columns_.end());
-    columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
-    auto const n = std::ssize(columns_);
-    log_q_.clear();
-    count_.assign(columns_.size(), 0.0F);
-    target_.clear();
-    for (NodeId const item : columns_) {
-      log_q_.push_back(popularity_[static_cast<std::size_t>(item)]);
-    }
-    for (std::int64_t k = 0; k < b; ++k) {
-      auto const column = std::lower_bound(columns_.begin(), columns_.end(), positives_.data()[k]) -
-                          columns_.begin();
-      target_.push_back(static_cast<NodeId>(column));
-      count_[static_cast<std::size_t>(column)] += 1;
-    }
-    column_rows_.set(*this, columns_.data(), n);
-    target_there_.set(ctx_, {target_.data(), b});
-    log_q_there_.set(ctx_, {log_q_.data(), n});
-    count_there_.set(ctx_, {count_.data(), n});
+  void softmax_loss(LinkBatch const& batch, MatrixView<float const, S> z) {
+    std::int64_t const b = batch.anchors.size();
+    std::int64_t const n = std::ssize(batch.columns);
+    column_rows_.set(ctx_, view_of(batch.column_rows), z.rows);
+    target_.set(ctx_, view_of(batch.target));
+    log_q_.set(ctx_, view_of(batch.log_q));
+    count_.set(ctx_, view_of(batch.count));
 
     auto scratch = scratch_scope(ctx_, here);
     auto const left = scratch.template matrix<float>(b, z.cols);
@@ -278,30 +211,16 @@ class LinkTrainer {
     meter_.add(ctx_, static_cast<double>(b), [&](auto... loss) {
       return loss::sampled_softmax<float>(
           ctx_, scores,
-          loss::CandidatesOf<float, S>{.target = target_there_.view(),
-                                       .log_q = log_q_there_.view(),
-                                       .count = count_there_.view()},
+          loss::CandidatesOf<float, S>{
+              .target = target_.view(), .log_q = log_q_.view(), .count = count_.view()},
           {.temperature = config_.temperature}, {}, scores, loss...);
     });
     auto const grad_left = scratch.template matrix<float>(b, z.cols);
     auto const grad_right = scratch.template matrix<float>(n, z.cols);
     ops::matmul<float>(ctx_, scores, right, {}, grad_left);
     ops::matmul<float>(ctx_, scores, left, {.a = ops::Transpose::yes}, grad_right);
-    ops::scatter_rows<float>(ctx_, grad_left, anchor_rows_.list.list(), grad_.view());
-    ops::scatter_rows<float>(ctx_, grad_right, column_rows_.list.list(), grad_.view());
-  }
-
-  /// log share of every item among the ends of the training links.
-  void set_popularity() {
-    std::vector<double> degree(static_cast<std::size_t>(item_count_), 1.0);
-    for (std::int64_t k = 0; k < train_.lower.size(); ++k) {
-      degree[static_cast<std::size_t>(train_.lower.view()[k])] += 1;
-      degree[static_cast<std::size_t>(train_.upper.view()[k])] += 1;
-    }
-    double const total = std::accumulate(degree.begin(), degree.end(), 0.0);
-    for (double const d : degree) {
-      popularity_.push_back(static_cast<float>(std::log(d / total)));
-    }
+    ops::scatter_rows<float>(ctx_, grad_left, anchor_rows_.list(), grad_.view());
+    ops::scatter_rows<float>(ctx_, grad_right, column_rows_.list(), grad_.view());
   }
 
   /// Share of (held-out link, random item) pairs in which the link's end scores higher: the AUC.
@@ -344,30 +263,20 @@ class LinkTrainer {
   nn::ParameterSet<float>& host_parameters_;
   Trained<S> trained_;
   std::int64_t item_count_;
-  graph::ItemLinks const& train_;
   graph::ItemLinks const& held_out_;
   std::vector<std::int32_t> groups_;
   sampling::LinkSampler sampler_;
   graph::HeteroGraph graph_;
   HgnnForward<S> forward_;
+  LinkBatcher batcher_;
+  std::vector<LinkBatch> batches_;  // the step's, and the one that is made meanwhile
   LossMeter<S> meter_;
 
   // Of one step, reused by the next.
-  Buffer<NodeId> anchors_, positives_;
-  Matrix<NodeId> negatives_;
-  std::vector<NodeId> nodes_;  // unique items of the step, ascending
-  IdMap positions_;            // item -> position in nodes_
-  Rows anchor_rows_, positive_rows_, repeated_rows_, negative_rows_;
+  IndexList<S> anchor_rows_, positive_rows_, repeated_rows_, negative_rows_, column_rows_;
+  Uploaded<NodeId, S> target_;
+  Uploaded<float, S> log_q_, count_;
   Matrix<float, S> grad_;
-
-  // For the sampled softmax.
-  std::vector<float> popularity_;
-  std::vector<NodeId> columns_;
-  std::vector<NodeId> target_;
-  std::vector<float> log_q_, count_;
-  Rows column_rows_;
-  Uploaded<NodeId, S> target_there_;
-  Uploaded<float, S> log_q_there_, count_there_;
 };
 
 }  // namespace

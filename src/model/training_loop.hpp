@@ -58,6 +58,22 @@ class LossMeter {
   std::vector<double> pending_;  // weights of losses on their way
 };
 
+/// Whether the batches of a step are made ahead, on a thread beside the step's.
+inline bool prefetches(HostContext const& ctx) {
+  return threads_of(ctx) > 1;
+}
+inline bool prefetches(CudaContext const&) {
+  return true;
+}
+
+/// For making batches: scratch is the thread's own, and on the host the threads are the step's.
+inline HostContext loader_context(HostContext const& ctx) {
+  return {.threads = prefetches(ctx) ? 1 : ctx.threads, .isa = ctx.isa};
+}
+inline HostContext loader_context(CudaContext const& ctx) {
+  return {.threads = ctx.host.threads, .isa = ctx.host.isa};
+}
+
 /// A model's parameters while they are trained, with their optimiser.
 template <Space S>
 class Trained;

@@ -90,11 +90,6 @@ struct Columns {
   }
 };
 
-template <typename T>
-VectorView<T const> view_of(std::vector<T> const& v) {
-  return {v.data(), std::ssize(v)};
-}
-
 /// `seconds` (not negative) before `time`, or the earliest time there is.
 std::int64_t earlier(std::int64_t time, std::int64_t seconds) {
   constexpr std::int64_t first = std::numeric_limits<std::int64_t>::min();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <type_traits>
+#include <vector>
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/cuda.hpp>
@@ -11,6 +12,11 @@
 // step runs on both.
 
 namespace relweave::model {
+
+template <typename T>
+VectorView<T const> view_of(std::vector<T> const& v) {
+  return {v.data(), std::ssize(v)};
+}
 
 /// A list of numbers that the host makes anew for each step.
 template <typename T, Space S>

@@ -64,14 +64,12 @@ NeighborSampler::NeighborSampler(graph::HeteroGraph const& graph, NeighborSample
                       "at most " + std::to_string(std::numeric_limits<NodeId>::max()));
   }
   type_offsets_.push_back(0);
-  std::int64_t most_rows = 0;
   for (std::int32_t t = 0; t < graph.schema().node_type_count(); ++t) {
     auto const type = static_cast<NodeTypeId>(t);
     type_offsets_.push_back(type_offsets_.back() + graph.node_count(type));
     position_.emplace_back(static_cast<std::size_t>(graph.node_count(type)), -1);
-    most_rows = std::max(most_rows, graph.csr(type).message_rows);
+    message_row_.emplace_back(static_cast<std::size_t>(graph.csr(type).message_rows), -1);
   }
-  message_row_.assign(static_cast<std::size_t>(most_rows), -1);
 }
 
 void NeighborSampler::check(std::span<VectorView<NodeId const> const> seeds,
@@ -117,6 +115,8 @@ void NeighborSampler::sort_excluded(ExcludedLinks const& excluded) {
 void NeighborSampler::sample(HostContext const& ctx,
                              std::span<VectorView<NodeId const> const> seeds, std::uint64_t seed,
                              std::uint64_t step, SampleOptions const& options, SampledBlocks& out) {
+  HostContext const resolved{
+      .threads = ctx.threads, .isa = resolve_isa(ctx.isa), .workspace = ctx.workspace};
   check(seeds, options);
   sort_excluded(options.excluded);
   std::size_t const types = position_.size();
@@ -139,9 +139,9 @@ void NeighborSampler::sample(HostContext const& ctx,
         layer.sources[t] = out.layers_[l + 1].sources[t];
       }
       layer.n_dst[t] = std::ssize(layer.sources[t]);
-      sample_rows(ctx, draw, static_cast<NodeTypeId>(t), layer.sources[t], layer.destinations[t]);
     }
-    number_sources(layer);
+    sample_rows(resolved, draw, layer);
+    number_sources(ctx, layer);
   }
   out.make_views();
 }

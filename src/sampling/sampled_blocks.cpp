@@ -1,12 +1,24 @@
 // From sampled edges of the graph to blocks: numbering of sources and message rows, and views.
 #include <relweave/sampling/sampled_blocks.hpp>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
+#include <relweave/core/simd.hpp>
 #include <relweave/sampling/neighbor.hpp>
 
 namespace relweave::sampling {
+
+namespace {
+
+constexpr std::int64_t rows_per_task = 4096;
+
+constexpr std::int64_t rows_ahead = 16;
+
+}  // namespace
 
 VectorView<NodeId const> SampledBlocks::input_nodes(NodeTypeId type) const {
   auto const types = layers_.empty() ? 0 : std::ssize(layers_.front().sources);
@@ -27,89 +39,135 @@ void SampledBlocks::make_views() {
       Destination& d = layer.destinations[t];
       std::int64_t message_rows = 0;
       for (std::size_t r = 0; r < d.relations.size(); ++r) {
-        d.relations[r].message_base = message_rows;
-        d.relations[r].message_rows = std::ssize(d.source_rows[r]);
         d.relations[r].source_rows = {d.source_rows[r].data(), std::ssize(d.source_rows[r])};
         message_rows += d.relations[r].message_rows;
       }
-      layer.blocks.push_back(
-          {.type = static_cast<NodeTypeId>(t),
-           .csr = {.row_offsets = {d.row_offsets.data(), std::ssize(d.row_offsets)},
-                   .cols = {d.cols.data(), std::ssize(d.cols)},
-                   .n_dst = layer.n_dst[t],
-                   .relations = static_cast<std::int32_t>(d.relations.size()),
-                   .message_rows = message_rows},
-           .relations = d.relations});
+      layer.blocks.push_back({.type = static_cast<NodeTypeId>(t),
+                              .csr = {.row_offsets = d.row_offsets.view(),
+                                      .cols = d.cols.view(),
+                                      .n_dst = layer.n_dst[t],
+                                      .relations = static_cast<std::int32_t>(d.relations.size()),
+                                      .message_rows = message_rows},
+                              .relations = d.relations});
       layer.source_counts.push_back(std::ssize(layer.sources[t]));
     }
     views_.push_back({.destinations = layer.blocks, .n_src = layer.source_counts});
   }
 }
 
-void NeighborSampler::number_sources(SampledBlocks::Layer& layer) {
-  for (std::size_t t = 0; t < position_.size(); ++t) {
-    for (std::size_t k = 0; k < layer.sources[t].size(); ++k) {
-      position_[t][static_cast<std::size_t>(layer.sources[t][k])] = static_cast<NodeId>(k);
+/// From edges of the graph to edges of the block: a relation's unique sources get their message
+/// rows; then these are laid back to back, while a type's sources get places in its list.
+void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Layer& layer) {
+  struct Rows {
+    SampledBlocks::Destination& of;
+    std::int64_t begin;
+    std::int64_t end;
+  };
+  std::size_t const types = position_.size();
+  std::vector<std::pair<std::size_t, std::size_t>> relations;  // type, relation into it
+  std::vector<Rows> rows;
+  for (std::size_t t = 0; t < types; ++t) {
+    SampledBlocks::Destination& d = layer.destinations[t];
+    auto const all = graph_.block().destinations[t].relations;
+    d.relations.assign(all.begin(), all.end());
+    d.source_rows.resize(all.size());
+    for (std::size_t r = 0; r < all.size(); ++r) {
+      relations.emplace_back(t, r);
+    }
+    std::int64_t const n = d.row_offsets.size() - 1;
+    for (std::int64_t row = 0; row < n; row += rows_per_task) {
+      rows.push_back({d, row, std::min(row + rows_per_task, n)});
     }
   }
-  for (std::size_t t = 0; t < position_.size(); ++t) {
-    number_sources(t, layer);
-  }
-  for (std::size_t t = 0; t < position_.size(); ++t) {
-    for (NodeId const node : layer.sources[t]) {
-      position_[t][static_cast<std::size_t>(node)] = -1;
+  parallel_for(ctx, std::ssize(relations), [&](std::int64_t k) {
+    auto const [t, r] = relations[static_cast<std::size_t>(k)];
+    number_messages(t, r, layer.destinations[t]);
+  });
+  for (SampledBlocks::Destination& d : layer.destinations) {
+    std::int64_t base = 0;
+    for (std::size_t r = 0; r < d.relations.size(); ++r) {
+      d.relations[r].message_base = base;
+      d.relations[r].message_rows = std::ssize(d.source_rows[r]);
+      base += d.relations[r].message_rows;
     }
+  }
+  auto const places = static_cast<std::int64_t>(types);
+  parallel_for(ctx, places + std::ssize(rows), [&](std::int64_t k) {
+    if (k < places) {
+      place_sources(static_cast<std::size_t>(k), layer);
+      return;
+    }
+    Rows const& part = rows[static_cast<std::size_t>(k - places)];
+    SampledBlocks::Destination& d = part.of;
+    for (std::int64_t row = part.begin; row < part.end; ++row) {
+      auto const r = static_cast<std::size_t>(row % std::ssize(d.relations));
+      auto const base = static_cast<NodeId>(d.relations[r].message_base);
+      std::for_each(d.cols.data() + d.row_offsets.data()[row],
+                    d.cols.data() + d.row_offsets.data()[row + 1],
+                    [base](NodeId& col) { col += base; });
+    }
+  });
+}
+
+/// Unique sources of a relation, in the order of their first edge, as nodes of the graph; columns
+/// become numbers of these.
+void NeighborSampler::number_messages(std::size_t type, std::size_t r,
+                                      SampledBlocks::Destination& d) {
+  RelationBlock const& relation = graph_.block().destinations[type].relations[r];
+  NodeId* const number_of = message_row_[type].data();
+  EdgeOffset const* const offsets = d.row_offsets.data();
+  NodeId* const cols = d.cols.data();
+  std::int64_t const rows = d.row_offsets.size() - 1;
+  std::int64_t const r_count = std::ssize(d.relations);
+  auto& sources = d.source_rows[r];
+  sources.resize(static_cast<std::size_t>(relation.message_rows) + 1);
+  NodeId count = 0;
+  for (auto row = static_cast<std::int64_t>(r); row < rows; row += r_count) {
+    // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
+    simd::prefetch(cols + offsets[std::min(row + rows_ahead * r_count, rows)], 64);
+    for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
+      NodeId const col = cols[e];
+      // Whether an edge is the first of its source cannot be foretold: no branch.
+      NodeId number = number_of[col];
+      NodeId const first = number < 0 ? -1 : 0;
+      sources[static_cast<std::size_t>(count)] = static_cast<NodeId>(col - relation.message_base);
+      number += (count - number) & first;
+      count -= first;
+      number_of[col] = number;
+      cols[e] = number;
+    }
+  }
+  sources.resize(static_cast<std::size_t>(count));
+  for (NodeId const node : sources) {  // leave the map empty for the next sample
+    number_of[relation.message_base + node] = -1;
   }
 }
 
-void NeighborSampler::number_sources(std::size_t type, SampledBlocks::Layer& layer) {
-  SampledBlocks::Destination& d = layer.destinations[type];
-  auto const relations = graph_.block().destinations[type].relations;
-  d.relations.assign(relations.begin(), relations.end());
-  d.source_rows.resize(relations.size());
-  for (auto& rows : d.source_rows) {
-    rows.clear();
+/// Appends new sources of a type to its list, relation after relation; source rows become places
+/// in the list.
+void NeighborSampler::place_sources(std::size_t source, SampledBlocks::Layer& layer) {
+  auto& place_of = position_[source];
+  auto& nodes = layer.sources[source];
+  for (std::size_t k = 0; k < nodes.size(); ++k) {
+    place_of[static_cast<std::size_t>(nodes[k])] = static_cast<NodeId>(k);
   }
-  auto const each_edge = [&](auto const& fn) {
-    for (std::size_t row = 0, r = 0; row + 1 < d.row_offsets.size(); ++row) {
-      for (EdgeOffset e = d.row_offsets[row]; e < d.row_offsets[row + 1]; ++e) {
-        fn(r, d.cols[static_cast<std::size_t>(e)]);
+  for (SampledBlocks::Destination& d : layer.destinations) {
+    for (std::size_t r = 0; r < d.relations.size(); ++r) {
+      if (static_cast<std::size_t>(index(d.relations[r].source)) != source) {
+        continue;
       }
-      r = r + 1 == relations.size() ? 0 : r + 1;
-    }
-  };
-
-  // Unique sources of each relation, in the order of their first edge.
-  each_edge([&](std::size_t r, NodeId& col) {
-    NodeId& number = message_row_[static_cast<std::size_t>(col)];
-    if (number < 0) {
-      auto const s = static_cast<std::size_t>(index(relations[r].source));
-      auto const node = static_cast<NodeId>(col - relations[r].message_base);
-      NodeId& place = position_[s][static_cast<std::size_t>(node)];
-      if (place < 0) {
-        place = static_cast<NodeId>(layer.sources[s].size());
-        layer.sources[s].push_back(node);
+      for (NodeId& row : d.source_rows[r]) {
+        NodeId& place = place_of[static_cast<std::size_t>(row)];
+        if (place < 0) {
+          place = static_cast<NodeId>(nodes.size());
+          nodes.push_back(row);
+        }
+        row = place;
       }
-      number = static_cast<NodeId>(d.source_rows[r].size());
-      d.source_rows[r].push_back(place);
     }
-    col = number;
-  });
-  std::int64_t base = 0;
-  for (std::size_t r = 0; r < relations.size(); ++r) {
-    d.relations[r].message_base = base;
-    base += std::ssize(d.source_rows[r]);
   }
-  each_edge([&](std::size_t r, NodeId& col) {
-    col = static_cast<NodeId>(col + d.relations[r].message_base);
-  });
-  // Leave the map empty for the next type: every numbered message is one of these.
-  for (std::size_t r = 0; r < relations.size(); ++r) {
-    auto const s = static_cast<std::size_t>(index(relations[r].source));
-    for (NodeId const place : d.source_rows[r]) {
-      NodeId const node = layer.sources[s][static_cast<std::size_t>(place)];
-      message_row_[static_cast<std::size_t>(relations[r].message_base + node)] = -1;
-    }
+  for (NodeId const node : nodes) {
+    place_of[static_cast<std::size_t>(node)] = -1;
   }
 }
 

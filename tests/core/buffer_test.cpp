@@ -82,3 +82,18 @@ TEST_CASE("errors name function, argument, got, expected and remedy", "[core][er
   auto const ids = Buffer<int>::filled(2, 5);
   CHECK_THROWS_AS(expect_indices("f", "ids", ids.view(), 5), IndexError);
 }
+
+TEST_CASE("buffers of any size are aligned and their own", "[core][buffer]") {
+  std::int64_t const mebibyte = 1 << 20;
+  std::int64_t const size =
+      GENERATE_COPY(1, mebibyte, 4 * mebibyte - 1, 4 * mebibyte, 9 * mebibyte);
+
+  Buffer<std::byte> a(size);
+  Buffer<std::byte> b = Buffer<std::byte>::filled(size, std::byte{1});
+  std::fill_n(a.data(), size, std::byte{2});
+  a.reset(size + 5 * mebibyte);  // from small pages to large ones
+
+  CHECK(reinterpret_cast<std::uintptr_t>(a.data()) % host_alignment == 0);
+  CHECK(reinterpret_cast<std::uintptr_t>(b.data()) % host_alignment == 0);
+  CHECK(std::all_of(b.data(), b.data() + size, [](std::byte x) { return x == std::byte{1}; }));
+}

@@ -5,7 +5,12 @@
 #include <numeric>
 #include <vector>
 
+#include <relweave/core/buffer.hpp>
+#include <relweave/core/error.hpp>
 #include <relweave/core/random.hpp>
+#include <relweave/core/random_words.hpp>
+
+#include "support/instruction_sets.hpp"
 
 using namespace relweave;
 
@@ -27,6 +32,47 @@ TEST_CASE("streams of another seed, purpose or index differ", "[core][random]") 
   CHECK(RandomStream(2, Purpose::test, 5).next64() != first);
   CHECK(RandomStream(1, Purpose::shuffle, 5).next64() != first);
   CHECK(RandomStream(1, Purpose::test, 6).next64() != first);
+}
+
+TEST_CASE("a stream may start behind some blocks", "[core][random]") {
+  RandomStream whole(3, Purpose::test, 9);
+  std::uint32_t skipped = 0;
+  for (int w = 0; w < 8; ++w) {
+    skipped = whole.next();
+  }
+
+  RandomStream rest(3, Purpose::test, 9, 2);
+
+  CHECK(rest.next() == whole.next());
+  CHECK(rest.next() != skipped);
+}
+
+TEST_CASE("random_words are the words of the streams", "[core][random]") {
+  Isa const isa = GENERATE(from_range(test::instruction_sets()));
+  std::int64_t const count = GENERATE(0, 1, 2, 7, 8, 9, 31);
+  constexpr std::uint64_t seed = 0xDEADBEEF12345678;
+  std::vector<std::uint64_t> indices;
+  for (std::int64_t k = 0; k < count; ++k) {
+    indices.push_back(static_cast<std::uint64_t>(k) * 0x9E3779B97F4A7C15);
+  }
+  Matrix<std::uint32_t> words(12, count + 1);  // with a column that nobody asked for
+  words.view()(0, count) = 42;
+
+  random_words({.isa = isa}, seed, Purpose::neighbor_sampling, {indices.data(), count},
+               words.view().col_slice(0, count));
+
+  for (std::int64_t k = 0; k < count; ++k) {
+    RandomStream stream(seed, Purpose::neighbor_sampling, indices[static_cast<std::size_t>(k)]);
+    for (std::int64_t w = 0; w < 12; ++w) {
+      CHECK(words.view()(w, k) == stream.next());
+    }
+  }
+  CHECK(words.view()(0, count) == 42);
+  CHECK_THROWS_AS(random_words({}, seed, Purpose::test, {indices.data(), count},
+                               words.view().row_slice(0, 3).col_slice(0, count)),
+                  ShapeError);
+  CHECK_THROWS_AS(random_words({}, seed, Purpose::test, {indices.data(), count}, words.view()),
+                  ShapeError);
 }
 
 TEST_CASE("below is uniform over its range", "[core][random]") {

@@ -10,8 +10,10 @@
 #include <vector>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/random.hpp>
 #include <relweave/sampling/neighbor.hpp>
 
+#include "support/instruction_sets.hpp"
 #include "support/sample_graph.hpp"
 
 using namespace relweave;
@@ -235,6 +237,46 @@ TEST_CASE("hubs of any degree are drawn from evenly", "[sampling][neighbor]") {
 
   for (int const part : parts) {  // at most binomial: sigma is 105
     CHECK(part == Approx(steps * 50 / 8).margin(5 * std::sqrt(steps * 50 * 7.0 / 64)));
+  }
+}
+
+TEST_CASE("a row is what Floyd's algorithm makes of its stream", "[sampling][neighbor]") {
+  std::int64_t const degree = GENERATE(21, 60, 64, 65, 2049);
+  graph::HeteroGraphBuilder builder({{"hub", "n"}, {{NodeTypeId{1}, "to", NodeTypeId{0}}}},
+                                    {70, degree});
+  std::vector<NodeId> source, destination;
+  for (NodeId hub = 0; hub < 70; ++hub) {  // more than one batch and its rest
+    for (NodeId n = 0; n < degree; ++n) {
+      source.push_back(n);
+      destination.push_back(hub);
+    }
+  }
+  builder.add_edges(RelationId{0}, test::view_of(source), test::view_of(destination));
+  auto const graph = builder.build({});
+  constexpr std::int64_t fanout = 20;
+  NeighborSampler sampler(graph, {.fanouts = {fanout}});
+  SampledBlocks blocks;
+  std::vector<NodeId> hubs(70);
+  std::iota(hubs.begin(), hubs.end(), 0);
+  Seeds const seeds{hubs, {}};
+  constexpr std::uint64_t seed = 7;
+  // In the last of these steps, a row of 60 rejects a number, once in 100 million draws.
+  std::uint64_t const step = GENERATE(0, 1, 19'122'071);
+  Isa const isa = GENERATE(from_range(test::instruction_sets()));
+
+  sampler.sample({.isa = isa}, seeds.views, seed, step, {}, blocks);
+
+  auto const rows = rows_of(blocks, 0);
+  std::uint64_t const of_step = RandomStream(seed, Purpose::neighbor_sampling, step).next64();
+  std::uint64_t const of_layer = RandomStream(of_step, Purpose::neighbor_sampling, 0).next64();
+  for (NodeId const hub : hubs) {
+    RandomStream random(of_layer, Purpose::neighbor_sampling, static_cast<std::uint64_t>(hub));
+    std::set<NodeId> expected;
+    for (auto last = static_cast<NodeId>(degree - fanout); last < degree; ++last) {
+      auto const pick = static_cast<NodeId>(random.below(static_cast<std::uint32_t>(last) + 1));
+      expected.insert(expected.contains(pick) ? last : pick);
+    }
+    CHECK(rows.at({0, hub}) == std::vector<NodeId>(expected.begin(), expected.end()));
   }
 }
 

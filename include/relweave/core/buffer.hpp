@@ -26,17 +26,8 @@ struct SpaceAllocator;
 
 template <>
 struct SpaceAllocator<Space::host> {
-  static void* allocate(std::size_t bytes) {
-    if (bytes == 0) {
-      return nullptr;
-    }
-    return ::operator new (bytes, std::align_val_t{host_alignment});
-  }
-  static void release(void* p) noexcept {
-    if (p != nullptr) {
-      ::operator delete (p, std::align_val_t{host_alignment});
-    }
-  }
+  RELWEAVE_API static void* allocate(std::size_t bytes);
+  RELWEAVE_API static void release(void* p, std::size_t bytes) noexcept;
 };
 
 /// On the current device; throws CudaError with the bytes asked for and free when there is no room,
@@ -44,7 +35,7 @@ struct SpaceAllocator<Space::host> {
 template <>
 struct SpaceAllocator<Space::device> {
   RELWEAVE_API static void* allocate(std::size_t bytes);
-  RELWEAVE_API static void release(void* p) noexcept;
+  RELWEAVE_API static void release(void* p, std::size_t bytes) noexcept;
 };
 
 }  // namespace detail
@@ -57,8 +48,7 @@ class Buffer {
  public:
   Buffer() = default;
   explicit Buffer(std::int64_t size) : size_(size), capacity_(size) {
-    data_ = static_cast<T*>(
-        detail::SpaceAllocator<S>::allocate(static_cast<std::size_t>(size) * sizeof(T)));
+    data_ = static_cast<T*>(detail::SpaceAllocator<S>::allocate(bytes(size)));
   }
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
@@ -72,7 +62,7 @@ class Buffer {
   }
   Buffer(Buffer const&) = delete;
   Buffer& operator=(Buffer const&) = delete;
-  ~Buffer() { detail::SpaceAllocator<S>::release(data_); }
+  ~Buffer() { detail::SpaceAllocator<S>::release(data_, bytes(capacity_)); }
 
   /// Host buffer with the same value everywhere.
   static Buffer filled(std::int64_t size, T value) requires(S == Space::host) {
@@ -103,6 +93,8 @@ class Buffer {
   }
 
  private:
+  static std::size_t bytes(std::int64_t size) { return static_cast<std::size_t>(size) * sizeof(T); }
+
   T* data_ = nullptr;
   std::int64_t size_ = 0;
   std::int64_t capacity_ = 0;

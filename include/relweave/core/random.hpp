@@ -41,13 +41,29 @@ enum class Purpose : std::uint32_t {
   cold_items = 12,
 };
 
+/// Uniform integer in [0, n), n >= 1, from words that `next` gives: Lemire's multiply-shift with
+/// rejection, unbiased.
+template <typename Next>
+constexpr std::uint32_t random_below(Next&& next, std::uint32_t n) {
+  std::uint64_t product = std::uint64_t{next()} * n;
+  if (static_cast<std::uint32_t>(product) < n) {
+    std::uint32_t const threshold = (0U - n) % n;
+    while (static_cast<std::uint32_t>(product) < threshold) {
+      product = std::uint64_t{next()} * n;
+    }
+  }
+  return static_cast<std::uint32_t>(product >> 32);
+}
+
 /// Random numbers of one (seed, purpose, index): the index is what the numbers belong to, such as
 /// an epoch, a row or (step << 32 | row). Cheap to construct; draw as many as needed.
 class RandomStream {
  public:
-  constexpr RandomStream(std::uint64_t seed, Purpose purpose, std::uint64_t index)
+  /// Starts behind the first 4 `block` words.
+  constexpr RandomStream(std::uint64_t seed, Purpose purpose, std::uint64_t index,
+                         std::uint32_t block = 0)
       : key_{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)},
-        counter_{0, static_cast<std::uint32_t>(purpose), static_cast<std::uint32_t>(index),
+        counter_{block, static_cast<std::uint32_t>(purpose), static_cast<std::uint32_t>(index),
                  static_cast<std::uint32_t>(index >> 32)} {}
 
   constexpr std::uint32_t next() {
@@ -70,16 +86,9 @@ class RandomStream {
   /// Uniform in [0, 1) with 53 bits.
   constexpr double uniform() { return static_cast<double>(next64() >> 11) * 0x1p-53; }
 
-  /// Uniform integer in [0, n), n >= 1, n < 2^32: Lemire's multiply-shift with rejection, unbiased.
+  /// Uniform integer in [0, n), n >= 1, n < 2^32.
   constexpr std::uint32_t below(std::uint32_t n) {
-    std::uint64_t product = std::uint64_t{next()} * n;
-    if (static_cast<std::uint32_t>(product) < n) {
-      std::uint32_t const threshold = (0U - n) % n;
-      while (static_cast<std::uint32_t>(product) < threshold) {
-        product = std::uint64_t{next()} * n;
-      }
-    }
-    return static_cast<std::uint32_t>(product >> 32);
+    return random_below([this] { return next(); }, n);
   }
 
   /// Fisher-Yates, in place. RandomIt is random access, at most 2^32 - 1 elements.

@@ -78,17 +78,20 @@ class RELWEAVE_API NeighborSampler {
 
   void check(std::span<VectorView<NodeId const> const> seeds, SampleOptions const& options);
   void sort_excluded(ExcludedLinks const& excluded);
-  void sample_rows(HostContext const& ctx, Draw const& draw, NodeTypeId type,
-                   std::span<NodeId const> nodes, SampledBlocks::Destination& out) const;
-  void number_sources(SampledBlocks::Layer& layer);
-  void number_sources(std::size_t type, SampledBlocks::Layer& layer);
+  template <typename Fn>
+  void each_row(Draw const& draw, std::size_t type, std::span<NodeId const> nodes,
+                std::int64_t begin, std::int64_t end, Fn const& fn) const;
+  void sample_rows(HostContext const& ctx, Draw const& draw, SampledBlocks::Layer& layer) const;
+  void number_sources(HostContext const& ctx, SampledBlocks::Layer& layer);
+  void number_messages(std::size_t type, std::size_t r, SampledBlocks::Destination& d);
+  void place_sources(std::size_t source, SampledBlocks::Layer& layer);
 
   graph::HeteroGraph const& graph_;
   std::vector<std::vector<std::int32_t>> fanouts_;  // [layer][relation]
   bool replace_;
-  std::vector<std::int64_t> type_offsets_;           // nodes of all types, counted together
-  std::vector<std::vector<NodeId>> position_;        // per type: node -> row in the sources, or -1
-  std::vector<NodeId> message_row_;                  // message row of the graph -> of its relation
+  std::vector<std::int64_t> type_offsets_;        // nodes of all types, counted together
+  std::vector<std::vector<NodeId>> position_;     // per type: node -> row in the sources, or -1
+  std::vector<std::vector<NodeId>> message_row_;  // per type: row of the graph -> of its relation
   std::vector<std::pair<NodeId, NodeId>> excluded_;  // both directions of each link, sorted
 };
 

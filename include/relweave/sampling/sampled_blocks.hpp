@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
@@ -34,8 +35,8 @@ class RELWEAVE_API SampledBlocks {
 
   /// The sampled neighbours of the destinations of one type.
   struct Destination {
-    std::vector<EdgeOffset> row_offsets;
-    std::vector<NodeId> cols;
+    Buffer<EdgeOffset> row_offsets;
+    Buffer<NodeId> cols;
     std::vector<RelationBlock> relations;
     std::vector<std::vector<NodeId>> source_rows;  // per relation
   };
