@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -147,3 +148,119 @@ def test_bad_seeds_are_refused_and_leave_the_sampler_usable(graph, seeds, error,
 def test_pickle_says_what_to_do_instead(graph):
     with pytest.raises(rw.DTypeError, match="Pickle the graph"):
         pickle.dumps(rw.sampling.NeighborSampler(graph, [2]))
+
+
+SEEDS = {"item": np.arange(40), "user": np.arange(0, 60, 2)}
+
+
+def seeds_of(sample):
+    last = sample.layers[-1].destinations
+    return {t: nodes[: last[t]] for t, nodes in sample.nodes.items()}
+
+
+def as_lists(sample):
+    edges = [
+        [[end.tolist() for end in layer.edges[r]] for r in layer.edges] for layer in sample.layers
+    ]
+    return {t: nodes.tolist() for t, nodes in sample.nodes.items()}, edges
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3, 100])
+def test_an_epoch_has_every_seed_once_whatever_is_made_ahead(graph, prefetch):
+    sampler = rw.sampling.NeighborSampler(graph, [3, 3])
+    loader = rw.sampling.NeighborLoader(sampler, SEEDS, batch_size=16, prefetch=prefetch, seed=3)
+    plain = rw.sampling.NeighborLoader(sampler, SEEDS, batch_size=16, prefetch=0, seed=3)
+
+    samples = list(loader)
+
+    assert len(samples) == len(loader) == 5
+    for t in SEEDS:
+        seen = np.concatenate([seeds_of(s)[t] for s in samples])
+        np.testing.assert_array_equal(np.sort(seen), SEEDS[t])
+    assert [as_lists(s) for s in samples] == [as_lists(s) for s in plain]
+
+
+def test_every_epoch_has_another_order_and_other_neighbours(graph):
+    sampler = rw.sampling.NeighborSampler(graph, [2])
+    loader = rw.sampling.NeighborLoader(sampler, SEEDS, batch_size=70)
+
+    first, second = next(iter(loader)), next(iter(loader))
+    loader.epoch = 0
+    again = next(iter(loader))
+
+    assert as_lists(first) == as_lists(again)
+    assert seeds_of(first)["item"].tolist() != seeds_of(second)["item"].tolist()
+    node = 4
+    drawn = []
+    for sample in (first, second):
+        source, destination = global_edges(sample, 0, LIKE)
+        drawn.append(sorted(source[destination == node].tolist()))
+    assert drawn[0] != drawn[1]
+
+
+def test_without_shuffle_seeds_keep_their_order(graph):
+    sampler = rw.sampling.NeighborSampler(graph, [2])
+    seeds = {"item": [7, 3, 9], "user": [5, 1]}
+    loader = rw.sampling.NeighborLoader(sampler, seeds, batch_size=4, shuffle=False)
+
+    batches = [{t: n.tolist() for t, n in seeds_of(s).items()} for s in loader]
+
+    assert batches == [{"user": [5, 1], "item": [7, 3]}, {"user": [], "item": [9]}]
+
+
+def test_a_loader_that_is_left_early_ends_its_thread(graph):
+    sampler = rw.sampling.NeighborSampler(graph, [2])
+
+    for _ in rw.sampling.NeighborLoader(sampler, SEEDS, batch_size=1, prefetch=2):
+        break
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("relweave-loader")]
+
+
+def test_an_error_on_the_loaders_thread_is_raised_where_the_sample_is_wanted(graph, monkeypatch):
+    sampler = rw.sampling.NeighborSampler(graph, [2])
+    loader = rw.sampling.NeighborLoader(sampler, SEEDS, batch_size=20)
+    real = sampler.sample
+
+    def fail(seeds, *, seed, step):
+        if step == 2:
+            raise MemoryError("no room")
+        return real(seeds, seed=seed, step=step)
+
+    monkeypatch.setattr(sampler, "sample", fail)
+    seen = []
+    with pytest.raises(MemoryError, match="no room"):
+        seen.extend(loader)
+
+    assert len(seen) == 2
+
+
+def test_a_loader_without_seeds_is_empty(graph):
+    loader = rw.sampling.NeighborLoader(rw.sampling.NeighborSampler(graph, [2]), {}, batch_size=4)
+
+    assert len(loader) == 0
+    assert list(loader) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"batch_size": 0}, rw.ConfigError, "batch_size"),
+        ({"prefetch": -1}, rw.ConfigError, "prefetch"),
+        ({"shuffle": 1}, rw.ConfigError, "shuffle"),
+        ({"seed": -1}, rw.ConfigError, "seed"),
+        ({"seeds": {"item": [40]}}, rw.IndexError, "seeds"),
+        ({"seeds": {"item": [3, 4, 3]}}, rw.GraphError, "node 3 of type item twice"),
+        ({"seeds": {"wine": [1]}}, rw.GraphError, "wine"),
+        ({"sampler": "a"}, rw.DTypeError, "sampler"),
+    ],
+)
+def test_what_a_loader_refuses(graph, change, error, text):
+    arguments = {
+        "sampler": rw.sampling.NeighborSampler(graph, [2]),
+        "seeds": SEEDS,
+        "batch_size": 4,
+    } | change
+
+    with pytest.raises(error, match=text):
+        rw.sampling.NeighborLoader(**arguments)

@@ -13,7 +13,7 @@ using namespace relweave;
 using sampling::Loader;
 
 TEST_CASE("batches come in order, whatever the number of slots", "[sampling][loader]") {
-  std::vector<std::vector<int>> slots(GENERATE(1, 2, 3));
+  std::vector<std::vector<int>> slots(GENERATE(1U, 2U, 3U));
   Loader<std::vector<int>> loader(slots, 20, [](std::int64_t position, std::vector<int>& out) {
     out.assign(static_cast<std::size_t>(position) + 1, static_cast<int>(position));
   });
@@ -58,7 +58,7 @@ TEST_CASE("a loader that is left early stops", "[sampling][loader]") {
 }
 
 TEST_CASE("an error of the loader's thread reaches who asks for the batch", "[sampling][loader]") {
-  std::vector<int> slots(GENERATE(1, 2));
+  std::vector<int> slots(GENERATE(1U, 2U));
   Loader<int> loader(slots, 5, [](std::int64_t position, int& out) {
     if (position == 2) {
       throw std::runtime_error("no batch");

@@ -261,7 +261,7 @@ TEST_CASE("a row is what Floyd's algorithm makes of its stream", "[sampling][nei
   Seeds const seeds{hubs, {}};
   constexpr std::uint64_t seed = 7;
   // In the last of these steps, a row of 60 rejects a number, once in 100 million draws.
-  std::uint64_t const step = GENERATE(0, 1, 19'122'071);
+  std::uint64_t const step = GENERATE(0U, 1U, 19'122'071U);
   Isa const isa = GENERATE(from_range(test::instruction_sets()));
 
   sampler.sample({.isa = isa}, seeds.views, seed, step, {}, blocks);
