@@ -131,6 +131,10 @@ def test_bad_splits_are_refused(arguments, message):
     [
         ({"u": ["a", None, "b"]}, rw.ConfigError, "user: got 1 missing ids"),
         ({"i": [1.0, 2.0, np.nan]}, rw.ConfigError, "item: got 1 missing ids"),
+        ({"u": [1.0, 2.0, 3.0]}, rw.DTypeError, r"user: got ids of type float64.*astype\(str\)"),
+        ({"i": [1.5, 2.0, 3.0]}, rw.DTypeError, r"item: got ids of type float64.*astype\(str\)"),
+        ({"u": [2**63, 1, 2]}, rw.DTypeError, "numbers above 2"),
+        ({"i": [1, "a", 2]}, rw.DTypeError, "values of type int, str"),
         ({"time": [1, 2, None]}, rw.ConfigError, "missing times"),
         ({"time": ["2024-05-01", "May", "x"]}, rw.ConfigError, "ISO 8601"),
         ({"time": [10**12, 1, 2]}, rw.ConfigError, "milliseconds"),
