@@ -245,11 +245,13 @@ def test_ctrl_c_stops_a_build_without_a_progress_function(catalog, tmp_path):
         signal.setitimer(signal.ITIMER_REAL, whole / 3)
         with pytest.raises(KeyboardInterrupt):
             rw.CoInteractionGraph.build(log, catalog, settings)
+        stopped = time.monotonic()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
     assert rung[0] - begun < 0.8 * whole  # not only when it is done
+    assert stopped - rung[0] < 0.5 * whole
     assert len(os.listdir("/proc/self/fd")) == files
     assert list(tmp_path.iterdir()) == []
 
