@@ -37,8 +37,9 @@ Matrix<float> expected_gradient(MatrixView<float const> scores,
   return grad;
 }
 
-void run(benchmark::State& state, bench::ScoreWorkload const& w) {
-  HostContext const ctx = bench::context_of(state);
+void run(benchmark::State& state, bench::ScoreWorkload const& w, Isa isa) {
+  HostContext ctx = bench::context_of(state);
+  ctx.isa = isa;
   auto const scores = bench::make_matrix<float>(w.rows, w.candidates, 1);
   auto const log_q = bench::make_matrix<float>(1, w.candidates, 2);
   auto const target = bench::make_indices(w.rows, w.candidates, 3);
@@ -65,8 +66,13 @@ void run(benchmark::State& state, bench::ScoreWorkload const& w) {
 
 [[maybe_unused]] bool const registered = [] {
   for (auto const& w : {bench::two_tower, bench::large_batch}) {
-    bench::add("sampled_softmax/cpu/float/" + std::string(w.name), benchmark::kMicrosecond,
-               [=](benchmark::State& state) { run(state, w); });
+    for (Isa const isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
+      if (isa <= detected_isa()) {
+        bench::add(
+            "sampled_softmax/cpu." + std::string(isa_name(isa)) + "/float/" + std::string(w.name),
+            benchmark::kMicrosecond, [=](benchmark::State& state) { run(state, w, isa); });
+      }
+    }
   }
   return true;
 }();
