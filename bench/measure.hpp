@@ -27,6 +27,12 @@ void add(std::string const& name, benchmark::TimeUnit unit, Run const& run) {
       ->Unit(unit);
 }
 
+/// The same for what runs on one thread.
+template <typename Run>
+void add_serial(std::string const& name, benchmark::TimeUnit unit, Run const& run) {
+  benchmark::RegisterBenchmark(name.c_str(), run)->Unit(unit);
+}
+
 inline HostContext context_of(benchmark::State const& state) {
   return {.threads = static_cast<int>(state.range(0))};
 }

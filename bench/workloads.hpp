@@ -53,6 +53,22 @@ struct ScoreWorkload {
 inline constexpr ScoreWorkload two_tower{"two_tower", 512, 400};
 inline constexpr ScoreWorkload large_batch{"large_batch", 4'096, 3'001};
 inline constexpr ScoreWorkload links{"links", 1'024, 8};
+/// evaluation: users against a catalogue, in the blocks that a ranking is made of.
+inline constexpr ScoreWorkload evaluation{"evaluation", 256, 10'007};
+
+/// Parameters that an optimiser steps: towers lie in the second-level cache or the third, a table
+/// in memory. A step in `touched` rows of the table is that of a batch.
+struct ParameterWorkload {
+  std::string_view name;
+  std::int64_t rows;
+  std::int64_t touched;  ///< rows
+  std::int64_t d;
+
+  std::int64_t size() const { return rows * d; }
+};
+
+inline constexpr ParameterWorkload towers{"towers", 2'048, 0, 128};
+inline constexpr ParameterWorkload table{"table", 100'000, 9'000, 128};
 
 /// Owner of a workload's CSR.
 struct WorkloadCsr {
