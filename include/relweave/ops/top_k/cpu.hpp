@@ -26,6 +26,9 @@ template <typename T>
 std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, T threshold) {
   constexpr std::int64_t L = simd::lanes<T>;
   constexpr std::int64_t packs = 4;
+  if (begin < n && scores[begin] > threshold) {
+    return begin;  // while the places fill, and where scores rise along the row
+  }
   std::int64_t c = begin;
   while (c + packs * L <= n && !any_above<packs>(scores + c, threshold)) {
     c += packs * L;
