@@ -88,11 +88,12 @@ double softmax(T const* scores, T const* offset, std::int64_t n, NodeId target, 
     exponentials.add<T, L>(e);
   });
   double const sum = exponentials.total();
+  double const pull = static_cast<double>(grad[target]) - sum;
   T const scale = static_cast<T>(share / sum) * inverse_temperature;
   simd::for_pieces<T, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
     store(grad + c, load<L>(grad + c) * scale);
   });
-  grad[target] -= static_cast<T>(share) * inverse_temperature;
+  grad[target] = static_cast<T>(share / sum * pull) * inverse_temperature;
   return share * (__builtin_log(sum) - static_cast<double>(target_logit - largest));
 }
 

@@ -271,6 +271,18 @@ TEMPLATE_TEST_CASE("the softmax of extreme scores is what its formula says", "[l
   CHECK(std::isnan(softmax(1, infinity, 0.05).loss));
 }
 
+TEMPLATE_TEST_CASE("a target without others has no loss and no gradient", "[loss][sampled_softmax]",
+                   float, double) {
+  auto const isa = GENERATE(from_range(instruction_sets()));
+  Batch<TestType> const batch(41, 1);
+
+  auto const result = result_of<TestType>(Kind::softmax, {.isa = isa}, batch);
+
+  CAPTURE(isa_name(isa));
+  CHECK(result.loss == 0);
+  CHECK(largest_difference(result.grad, Matrix<TestType>::zeros(41, 1)) == 0);
+}
+
 TEST_CASE("the softmax in float is right to its last places, as far as a float reaches",
           "[loss][sampled_softmax]") {
   auto const isa = GENERATE(from_range(instruction_sets()));
