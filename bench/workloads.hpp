@@ -41,6 +41,35 @@ inline constexpr Workload many_relations{"many_relations", 10'000, 60, 2'000, 2,
 inline constexpr Workload co_interaction{"co_interaction", 1'000, 6, 1'000, 10, 0, 0};
 inline constexpr Workload workloads[] = {uniform, zipf, hub, many_relations, co_interaction};
 
+/// Scores of a batch: one row per example, one column per candidate.
+struct ScoreWorkload {
+  std::string_view name;
+  std::int64_t rows;
+  std::int64_t candidates;
+};
+
+/// two_tower: a training step over the distinct items of a batch. large_batch: scores that no cache
+/// holds. links: the link prediction of the item graph, few negatives per link.
+inline constexpr ScoreWorkload two_tower{"two_tower", 512, 400};
+inline constexpr ScoreWorkload large_batch{"large_batch", 4'096, 3'001};
+inline constexpr ScoreWorkload links{"links", 1'024, 8};
+/// evaluation: users against a catalogue, in the blocks that a ranking is made of.
+inline constexpr ScoreWorkload evaluation{"evaluation", 256, 10'007};
+
+/// Parameters that an optimiser steps: towers lie in the second-level cache or the third, a table
+/// in memory. A step in `touched` rows of the table is that of a batch.
+struct ParameterWorkload {
+  std::string_view name;
+  std::int64_t rows;
+  std::int64_t touched;  ///< rows
+  std::int64_t d;
+
+  std::int64_t size() const { return rows * d; }
+};
+
+inline constexpr ParameterWorkload towers{"towers", 2'048, 0, 128};
+inline constexpr ParameterWorkload table{"table", 100'000, 9'000, 128};
+
 /// Owner of a workload's CSR.
 struct WorkloadCsr {
   std::vector<EdgeOffset> row_offsets{0};

@@ -1,12 +1,12 @@
-#include <benchmark/benchmark.h>
-
 #include <limits>
 #include <string>
 #include <tuple>
 
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/gather_rows/gather_rows.hpp>
 #include <relweave/ops/gather_rows/reference.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -18,7 +18,7 @@ constexpr std::int64_t d = 128;
 
 /// `count` rows of a table: those of a training batch, or of the whole graph.
 void run(benchmark::State& state, std::int64_t count, std::int64_t rows, bool scatter) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   auto const list = bench::make_indices(count, rows, 1);
   VectorView<NodeId const> const indices{list.data(), count};
   auto const table = bench::make_matrix<float>(rows, d, 2);
@@ -46,24 +46,18 @@ void run(benchmark::State& state, std::int64_t count, std::int64_t rows, bool sc
   for (auto _ : state) {
     step();
   }
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  state.counters["bytes/s"] =
-      benchmark::Counter(static_cast<double>(count * d * 4) * (scatter ? 3 : 2), rate);
+  bench::report(state, "rows/s", static_cast<double>(count));
+  bench::report_bytes(state, count * d * 4 * (scatter ? 3 : 2),
+                      gather_bandwidth(ctx, table.view(), indices));
 }
 
 [[maybe_unused]] bool const registered = [] {
   for (bool const scatter : {false, true}) {
     for (auto const& [name, count, rows] :
          {std::tuple{"training_step", 9'000L, 1'000L}, std::tuple{"graph", 400'000L, 60'000L}}) {
-      std::string const full =
-          std::string(scatter ? "scatter_rows" : "gather_rows") + "/cpu/float/" + name;
-      benchmark::RegisterBenchmark(
-          full.c_str(), [=](benchmark::State& state) { run(state, count, rows, scatter); })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      bench::add(std::string(scatter ? "scatter_rows" : "gather_rows") + "/cpu/float/" + name,
+                 benchmark::kMicrosecond,
+                 [=, c = count, r = rows](benchmark::State& state) { run(state, c, r, scatter); });
     }
   }
   return true;

@@ -1,5 +1,3 @@
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -7,6 +5,7 @@
 #include <relweave/ops/linear/linear.hpp>
 #include <relweave/ops/linear/reference.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -73,9 +72,7 @@ void run(benchmark::State& state, Size const& s, Isa isa, bool backward) {
   for (auto _ : state) {
     step();
   }
-  auto const operations = static_cast<double>(2 * s.m * s.k * s.n * (backward ? 2 : 1));
-  state.counters["FLOP/s"] =
-      benchmark::Counter(operations, benchmark::Counter::kIsIterationInvariantRate);
+  bench::report(state, "FLOP/s", static_cast<double>(2 * s.m * s.k * s.n * (backward ? 2 : 1)));
 }
 
 [[maybe_unused]] bool const registered = [] {
@@ -88,13 +85,8 @@ void run(benchmark::State& state, Size const& s, Isa isa, bool backward) {
         std::string const name = std::string(backward ? "linear_backward" : "linear") + "/cpu." +
                                  std::string(isa_name(isa)) + "/float/" + std::to_string(s.m) +
                                  "x" + std::to_string(s.k) + "x" + std::to_string(s.n);
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [=](benchmark::State& state) { run(state, s, isa, backward); })
-            ->ArgName("threads")
-            ->Arg(1)
-            ->Arg(2)
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
+        bench::add(name, benchmark::kMillisecond,
+                   [=](benchmark::State& state) { run(state, s, isa, backward); });
       }
     }
   }

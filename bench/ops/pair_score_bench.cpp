@@ -1,12 +1,13 @@
-#include <benchmark/benchmark.h>
-
 #include <limits>
 #include <string>
 #include <tuple>
+#include <vector>
 
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/pair_score/pair_score.hpp>
 #include <relweave/ops/pair_score/reference.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -18,7 +19,7 @@ constexpr std::int64_t d = 128;
 
 /// `pairs` pairs of rows of one table: a training batch, or the links of a validation part.
 void run(benchmark::State& state, std::int64_t pairs, std::int64_t rows, bool backward) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   auto const left = bench::make_indices(pairs, rows, 1);
   auto const right = bench::make_indices(pairs, rows, 2);
   VectorView<NodeId const> const a_rows{left.data(), pairs};
@@ -52,26 +53,23 @@ void run(benchmark::State& state, std::int64_t pairs, std::int64_t rows, bool ba
   for (auto _ : state) {
     step();
   }
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  auto const count = static_cast<double>(pairs);
-  state.counters["edges/s"] = benchmark::Counter(count, rate);
-  state.counters["bytes/s"] = benchmark::Counter(count * d * 4 * (backward ? 6 : 2), rate);
+  std::vector<NodeId> both;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    both.insert(both.end(), {left[i], right[i]});
+  }
+  bench::report(state, "edges/s", static_cast<double>(pairs));
+  bench::report_bytes(state, pairs * d * 4 * (backward ? 6 : 2),
+                      gather_bandwidth(ctx, table.view(), {both.data(), 2 * pairs}));
 }
 
 [[maybe_unused]] bool const registered = [] {
   for (bool const backward : {false, true}) {
     for (auto const& [name, pairs, rows] : {std::tuple{"training_step", 9'216L, 3'000L},
                                             std::tuple{"validation", 400'000L, 60'000L}}) {
-      std::string const full =
-          std::string(backward ? "pair_score_backward" : "pair_score") + "/cpu/float/" + name;
-      benchmark::RegisterBenchmark(
-          full.c_str(),
-          [=, p = pairs, r = rows](benchmark::State& state) { run(state, p, r, backward); })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      bench::add(
+          std::string(backward ? "pair_score_backward" : "pair_score") + "/cpu/float/" + name,
+          benchmark::kMicrosecond,
+          [=, p = pairs, r = rows](benchmark::State& state) { run(state, p, r, backward); });
     }
   }
   return true;

@@ -1,5 +1,3 @@
-#include <benchmark/benchmark.h>
-
 #include <limits>
 #include <string>
 #include <tuple>
@@ -7,6 +5,7 @@
 #include <relweave/ops/row_normalize/reference.hpp>
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -17,7 +16,7 @@ namespace {
 constexpr std::int64_t d = 128;
 
 void run(benchmark::State& state, std::int64_t rows, bool backward) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   auto const x = bench::make_matrix<float>(rows, d, 2);
   auto const grad_out = bench::make_matrix<float>(rows, d, 3);
   Matrix<float> out(rows, d), grad_x(rows, d), norms(1, rows);
@@ -46,24 +45,19 @@ void run(benchmark::State& state, std::int64_t rows, bool backward) {
   for (auto _ : state) {
     step();
   }
-  state.counters["bytes/s"] =
-      benchmark::Counter(static_cast<double>(rows * d * 4 * (backward ? 3 : 2)),
-                         benchmark::Counter::kIsIterationInvariantRate);
+  std::int64_t const bytes = rows * d * 4 * (backward ? 3 : 2);
+  bench::report(state, "rows/s", static_cast<double>(rows));
+  bench::report_bytes(state, bytes, bench::stream_bandwidth(ctx, bytes));
 }
 
 [[maybe_unused]] bool const registered = [] {
   for (bool const backward : {false, true}) {
     for (auto const& [name, rows] :
          {std::tuple{"training_step", 512L}, std::tuple{"graph", 60'000L}}) {
-      std::string const full =
-          std::string(backward ? "row_normalize_backward" : "row_normalize") + "/cpu/float/" + name;
-      benchmark::RegisterBenchmark(
-          full.c_str(), [=, r = rows](benchmark::State& state) { run(state, r, backward); })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      bench::add(
+          std::string(backward ? "row_normalize_backward" : "row_normalize") + "/cpu/float/" + name,
+          benchmark::kMicrosecond,
+          [=, r = rows](benchmark::State& state) { run(state, r, backward); });
     }
   }
   return true;

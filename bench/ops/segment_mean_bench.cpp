@@ -1,11 +1,11 @@
-#include <benchmark/benchmark.h>
-
 #include <limits>
 #include <string>
 
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/segment_mean/reference.hpp>
 #include <relweave/ops/segment_mean/segment_mean.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -23,7 +23,7 @@ constexpr Histories training_step{"training_step", 512, 6, 8, 1007, 512};
 constexpr Histories serving{"serving", 4096, 6, 8, 50'000, 128};
 
 void run(benchmark::State& state, Histories const& h, bool backward) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   bench::Workload const shape{
       "histories", h.users * h.types, 1, h.catalogue, static_cast<double>(h.items), 0, 0};
   auto const csr = bench::make_csr(shape);
@@ -58,11 +58,10 @@ void run(benchmark::State& state, Histories const& h, bool backward) {
   for (auto _ : state) {
     step();
   }
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  auto const entries = static_cast<double>(std::ssize(csr.cols));
-  state.counters["edges/s"] = benchmark::Counter(entries, rate);
-  state.counters["bytes/s"] =
-      benchmark::Counter(entries * (static_cast<double>(h.d) * 4 + 8), rate);
+  std::int64_t const entries = std::ssize(csr.cols);
+  bench::report(state, "edges/s", static_cast<double>(entries));
+  bench::report_bytes(state, entries * (h.d * 4 + 8),
+                      gather_bandwidth(ctx, x.view(), csr.view().cols));
 }
 
 [[maybe_unused]] bool const registered = [] {
@@ -70,13 +69,8 @@ void run(benchmark::State& state, Histories const& h, bool backward) {
     for (bool const backward : {false, true}) {
       std::string const name =
           std::string(backward ? "segment_mean_backward" : "segment_mean") + "/cpu/float/" + h.name;
-      benchmark::RegisterBenchmark(name.c_str(),
-                                   [=](benchmark::State& state) { run(state, h, backward); })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime()
-          ->Unit(benchmark::kMicrosecond);
+      bench::add(name, benchmark::kMicrosecond,
+                 [=](benchmark::State& state) { run(state, h, backward); });
     }
   }
   return true;

@@ -1,11 +1,10 @@
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
 #include <string>
 
 #include <relweave/ops/top_k/reference.hpp>
 #include <relweave/ops/top_k/top_k.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -26,7 +25,7 @@ constexpr Size sizes[] = {{"index_block", 256, 4'096, 10},
                           {"one_query", 1, 1'000'000, 10}};
 
 void run(benchmark::State& state, Size const& s) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   auto const scores = bench::make_matrix<float>(s.rows, s.items, 2);
   Matrix<NodeId> indices(s.rows, s.k), expected_indices(s.rows, s.k);
   Matrix<float> values(s.rows, s.k), expected_values(s.rows, s.k);
@@ -40,21 +39,15 @@ void run(benchmark::State& state, Size const& s) {
   for (auto _ : state) {
     top_k<float>(ctx, scores.view(), indices.view(), values.view());
   }
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  auto const looked_at = static_cast<double>(s.rows * s.items);
-  state.counters["scores/s"] = benchmark::Counter(looked_at, rate);
-  state.counters["bytes/s"] = benchmark::Counter(looked_at * sizeof(float), rate);
+  std::int64_t const looked_at = s.rows * s.items;
+  bench::report(state, "scores/s", static_cast<double>(looked_at));
+  bench::report_bytes(state, looked_at * 4, bench::stream_bandwidth(ctx, looked_at * 4));
 }
 
 [[maybe_unused]] bool const registered = [] {
   for (Size const& s : sizes) {
-    std::string const name = std::string("top_k/cpu/float/") + s.name;
-    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) { run(state, s); })
-        ->ArgName("threads")
-        ->Arg(1)
-        ->Arg(2)
-        ->UseRealTime()
-        ->Unit(benchmark::kMicrosecond);
+    bench::add(std::string("top_k/cpu/float/") + s.name, benchmark::kMicrosecond,
+               [=](benchmark::State& state) { run(state, s); });
   }
   return true;
 }();

@@ -6,14 +6,10 @@ Their settings were chosen on the validation split. Usage: python bench/peers/ba
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
-
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # implicit asks for it; it brings its own threads
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -46,14 +42,25 @@ def text_knn(d: Data, weak: float) -> Scorer:
     return lambda users: (history[users] @ text) @ text.T
 
 
-def item_knn(d: Data, kind: str, neighbours: int, weak: float) -> Scorer:
+def fitted(model: Any, history: sp.csr_matrix) -> Any:
+    """Fit a model of implicit, which brings its own threads and asks for one of BLAS."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        model.fit(history, show_progress=False)
+    return model
+
+
+def item_knn_model(kind: str, neighbours: int, threads: int = THREADS) -> Any:
     from implicit import nearest_neighbours as nn
 
-    model = {"cosine": nn.CosineRecommender, "bm25": nn.BM25Recommender}[kind](
-        K=neighbours, num_threads=THREADS
-    )
+    models = {"cosine": nn.CosineRecommender, "bm25": nn.BM25Recommender}
+    return models[kind](K=neighbours, num_threads=threads)
+
+
+def item_knn(d: Data, kind: str, neighbours: int, weak: float) -> Scorer:
     history = histories(d, weak)
-    model.fit(history, show_progress=False)
+    model = fitted(item_knn_model(kind, neighbours), history)
     similarity = model.similarity.toarray().astype(np.float32)
     np.fill_diagonal(similarity, 0)
     return lambda users: history[users] @ similarity
@@ -72,18 +79,25 @@ def ease(d: Data, ridge: float, weak: float, half_life: float) -> Scorer:
     return lambda users: history[users] @ weights
 
 
-def als(d: Data, factors: int, regularization: float, alpha: float, seed: int = 0) -> Scorer:
+def als_model(
+    factors: int, regularization: float, alpha: float, seed: int = 0, threads: int = THREADS
+) -> Any:
     from implicit.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(
-        factors=factors,
-        regularization=regularization,
-        alpha=alpha,
-        iterations=15,
-        random_state=seed,
-        num_threads=THREADS,
-    )
-    model.fit(histories(d), show_progress=False)
+    with threadpool_limits(1, "blas"):
+        return AlternatingLeastSquares(
+            factors=factors,
+            regularization=regularization,
+            alpha=alpha,
+            iterations=15,
+            random_state=seed,
+            num_threads=threads,
+        )
+
+
+def als(d: Data, factors: int, regularization: float, alpha: float, seed: int = 0) -> Scorer:
+    model = fitted(als_model(factors, regularization, alpha, seed), histories(d))
     return lambda users: model.user_factors[users] @ model.item_factors.T
 
 
@@ -98,7 +112,7 @@ def bpr(d: Data, factors: int, rate: float, regularization: float, seed: int = 0
         random_state=seed,
         num_threads=THREADS,
     )
-    model.fit(histories(d), show_progress=False)
+    model = fitted(model, histories(d))
     return lambda users: model.user_factors[users] @ model.item_factors.T
 
 
@@ -117,6 +131,7 @@ def with_trend(d: Data, personal: Scorer, beta: float, days: float) -> Scorer:
     return scores
 
 
+ALS = {"factors": 16, "regularization": 0.05, "alpha": 10.0}
 CHOSEN: dict[str, Callable[[Data], Scorer]] = {
     "popularity": popularity,
     "popularity 90 d": lambda d: popularity(d, days=90),
@@ -127,7 +142,7 @@ CHOSEN: dict[str, Callable[[Data], Scorer]] = {
     "BM25 kNN + trend": lambda d: with_trend(
         d, item_knn(d, "bm25", neighbours=1000, weak=0.3), beta=1.0, days=90
     ),
-    "ALS": lambda d: als(d, factors=16, regularization=0.05, alpha=10.0),
+    "ALS": lambda d: als(d, **ALS),
     "BPR": lambda d: bpr(d, factors=64, rate=0.05, regularization=0.03),
 }
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,6 +49,12 @@ class Skipped:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def not_installed(needs: Sequence[str]) -> str:
+    """Return which packages are missing, and how to get them; "" if none is."""
+    missing = [package for package in needs if find_spec(package) is None]
+    return f"{', '.join(missing)} not installed; pip install '.[peers]' brings it" * bool(missing)
 
 
 def run_program(script: str, arguments: Sequence[object]) -> dict[str, Any]:

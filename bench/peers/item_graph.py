@@ -1,4 +1,4 @@
-"""The item graph of one log, by relweave or by SciPy: capped histories, pair counts, top ten.
+"""The item graph of one log, by relweave or a peer: capped histories, pair counts, top ten.
 
 Usage: python bench/peers/item_graph.py --by scipy --log log.npz --links links.npz --threads 2
 """
@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
-CAP = 50
-TOP = 10
-ROWS = 2000  # items that choose their neighbours at a time, which bounds the peer's memory
+from item_graph_joins import by_duckdb, by_pandas, kinds
+from item_graph_logs import CAP, TOP, Columns, Links
 
-Columns = dict[str, Any]
-Links = tuple[Any, Any, Any, Any]
+ROWS = 2000  # items that choose their neighbours at a time, which bounds the peer's memory
 
 
 def by_relweave(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
@@ -44,10 +42,8 @@ def by_relweave(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
     return (graph.lower, graph.upper, graph.count, graph.weight), {"seconds": seconds}
 
 
-def capped(log: Columns) -> Any:
-    """Return users x items, 1 for each of a user's most recent items, ties to higher ids."""
-    import scipy.sparse as sp
-
+def capped(log: Columns) -> tuple[Any, Any]:
+    """Return users and items, a pair for each of a user's most recent items, ties to higher ids."""
     user, item, when = log["user"], log["item"], log["time"]
     order = np.lexsort((-when, item, user))
     user, item, when = user[order], item[order], when[order]
@@ -57,9 +53,7 @@ def capped(log: Columns) -> Any:
     user, item = user[order], item[order]
     first = np.r_[0, np.flatnonzero(user[1:] != user[:-1]) + 1]
     rank = np.arange(len(user)) - np.repeat(first, np.diff(np.r_[first, len(user)]))
-    user, item = user[rank < CAP], item[rank < CAP]
-    shape = (int(log["users"]), int(log["offsets"][-1]))
-    return sp.csr_matrix((np.ones(len(user), np.int32), (user, item)), shape)
+    return user[rank < CAP], item[rank < CAP]
 
 
 def strongest(counts: Any, degree: Any, kind: Any) -> Links:
@@ -87,9 +81,13 @@ def strongest(counts: Any, degree: Any, kind: Any) -> Links:
 
 def by_scipy(log: Columns, _threads: int) -> tuple[Links, dict[str, float]]:
     """Multiply the capped matrix with itself, on the one thread that SciPy has for it."""
-    kind = np.searchsorted(log["offsets"], np.arange(log["offsets"][-1]), side="right") - 1
+    import scipy.sparse as sp
+
+    kind = kinds(log)
     begin = time.perf_counter()
-    histories = capped(log)
+    user, item = capped(log)
+    shape = (int(log["users"]), len(kind))
+    histories = sp.csr_matrix((np.ones(len(user), np.int32), (user, item)), shape)
     before = time.perf_counter()
     counts = (histories.T @ histories).tocsr()
     product = time.perf_counter() - before
@@ -104,16 +102,24 @@ def peak_mib() -> float:
     return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
 
 
+BY = {
+    "relweave": by_relweave,
+    "scipy": by_scipy,
+    "pandas": by_pandas,
+    "duckdb": by_duckdb,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--by", required=True, choices=["relweave", "scipy"])
+    parser.add_argument("--by", required=True, choices=list(BY))
     parser.add_argument("--log", required=True, help="columns, as item_graph_logs.py writes them")
     parser.add_argument("--links", required=True, help="where to write the links")
     parser.add_argument("--threads", type=int, default=2)
     a = parser.parse_args()
     with np.load(a.log) as file:
         log = {name: file[name] for name in file.files}
-    links, result = (by_relweave if a.by == "relweave" else by_scipy)(log, a.threads)
+    links, result = BY[a.by](log, a.threads)
     peak = peak_mib()
     np.savez(a.links, **dict(zip(("lower", "upper", "count", "weight"), links, strict=True)))
     print(json.dumps({**result, "peak_mib": peak, "links": len(links[0])}))

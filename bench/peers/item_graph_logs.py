@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 
+CAP = 50
+TOP = 10
+
+Columns = dict[str, Any]
+Links = tuple[Any, ...]  # lower, upper, count, weight
+
 SIZES = (26_000, 13_000, 6_000, 3_000, 1_500, 500)  # items of each type
 USERS = 200_000
 EVENTS = 20_000_000
 TASTES = 32
 
 
-def xwines() -> dict[str, Any]:
+def xwines() -> Columns:
     """Return the training part of X-Wines, items grouped by type."""
     from xwines_protocol import Data
 
@@ -31,24 +37,24 @@ def xwines() -> dict[str, Any]:
     }
 
 
-def synthetic() -> dict[str, Any]:
+def synthetic(users: int = USERS, events: int = EVENTS) -> Columns:
     """Return events in the order of time, of users with two tastes and items with popularity."""
     rng = np.random.default_rng(0)
     offsets = np.r_[0, np.cumsum(SIZES)].astype(np.int64)
-    user = np.floor(USERS * rng.random(EVENTS) ** 1.5).astype(np.int32)  # some are busy
-    second = rng.random(EVENTS) < 1 / 3
+    user = np.floor(users * rng.random(events) ** 1.5).astype(np.int32)  # some are busy
+    second = rng.random(events) < 1 / 3
     taste = np.where(second, user // TASTES, user) % TASTES
-    taste = np.where(rng.random(EVENTS) < 0.15, rng.integers(0, TASTES, EVENTS), taste)
-    kind = np.searchsorted(np.cumsum(SIZES) / sum(SIZES), rng.random(EVENTS), side="right")
+    taste = np.where(rng.random(events) < 0.15, rng.integers(0, TASTES, events), taste)
+    kind = np.searchsorted(np.cumsum(SIZES) / sum(SIZES), rng.random(events), side="right")
     shelf = np.asarray(SIZES)[kind] // TASTES  # items of the type and taste
-    place = np.floor(shelf * rng.random(EVENTS) ** 3)  # the first are popular
+    place = np.floor(shelf * rng.random(events) ** 3)  # the first are popular
     item = (offsets[kind] + place * TASTES + taste).astype(np.int32)
-    when = np.sort(rng.integers(1_600_000_000, 1_630_000_000, EVENTS))
-    return {"user": user, "item": item, "time": when, "users": USERS, "offsets": offsets}
+    when = np.sort(rng.integers(1_600_000_000, 1_630_000_000, events))
+    return {"user": user, "item": item, "time": when, "users": users, "offsets": offsets}
 
 
-def write(name: str, folder: Path) -> Path:
-    """Write a log's columns into the folder; return the file."""
+def write(name: str, folder: Path, **sizes: int) -> Path:
+    """Write a log's columns into the folder; return the file. Sizes are of the made-up one."""
     path = folder / f"{name}.npz"
-    np.savez(path, **{"xwines": xwines, "synthetic": synthetic}[name]())
+    np.savez(path, **(xwines() if name == "xwines" else synthetic(**sizes)))
     return path

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import baseline_fits
 import dense_products
 import epochs
 import gather
 import graph_build
+import graph_join
 import hetero_layer
 import relation_max
 import relweave as rw
 import sampler
 import top_k
 import training
-from comparison import Comparison, Skipped
+from comparison import Comparison, Skipped, not_installed
 from markdown import replace_block, table
 
 # Modules with NAMES of comparisons, the packages that it NEEDS, and compare(threads, repeats).
@@ -38,15 +39,15 @@ SUITES: dict[str, dict[str, Any]] = {
         "top_k": top_k,
         "sampler": sampler,
         "graph_build": graph_build,
+        "graph_join": graph_join,
+        "baseline_fits": baseline_fits,
     },
 }
 
 
 def run_group(group: Any, threads: int, repeats: int) -> list[Comparison | Skipped]:
     """Run a group of comparisons, or say what is not installed."""
-    missing = [package for package in group.NEEDS if find_spec(package) is None]
-    if missing:
-        reason = f"{', '.join(missing)} not installed; pip install '.[peers]' brings it"
+    if reason := not_installed(group.NEEDS):
         return [Skipped(name, reason) for name in group.NAMES]
     found: list[Comparison | Skipped] = group.compare(threads, repeats)
     return found

@@ -1,5 +1,3 @@
-#include <benchmark/benchmark.h>
-
 #include <cmath>
 #include <string>
 #include <tuple>
@@ -7,6 +5,7 @@
 #include <relweave/core/buffer.hpp>
 #include <relweave/retrieval/exact_index.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -30,7 +29,7 @@ double best_score(MatrixView<float const> vectors, VectorView<float const> query
 }
 
 void search(benchmark::State& state, std::int64_t queries, std::int64_t items) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   auto const vectors = bench::make_matrix<float>(items, d, 1);
   auto const asked = bench::make_matrix<float>(queries, d, 2);
   retrieval::ExactIndex const index(vectors.view());
@@ -46,25 +45,19 @@ void search(benchmark::State& state, std::int64_t queries, std::int64_t items) {
   for (auto _ : state) {
     step();
   }
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  state.counters["queries/s"] = benchmark::Counter(static_cast<double>(queries), rate);
-  state.counters["flop/s"] = benchmark::Counter(2.0 * static_cast<double>(queries * items * d),
-                                                rate, benchmark::Counter::kIs1000);
+  bench::report(state, "queries/s", static_cast<double>(queries));
+  bench::report(state, "FLOP/s", 2.0 * static_cast<double>(queries * items * d));
+  bench::report_bytes(state, items * d * 4, bench::stream_bandwidth(ctx, items * d * 4));
 }
 
 [[maybe_unused]] bool const registered = [] {
   for (auto const& [name, items] : {std::tuple{"xwines", 1'007L}, std::tuple{"large", 100'000L}}) {
     for (long const queries : {1L, 7L, 100L, 1'024L}) {
-      std::string const full =
-          std::string("exact_index/cpu/float/") + name + "/" + std::to_string(queries);
-      benchmark::RegisterBenchmark(full.c_str(),
-                                   [queries = queries, items = items](benchmark::State& state) {
-                                     search(state, queries, items);
-                                   })
-          ->ArgName("threads")
-          ->Arg(1)
-          ->Arg(2)
-          ->UseRealTime();
+      bench::add(std::string("exact_index/cpu/float/") + name + "/" + std::to_string(queries),
+                 benchmark::kMicrosecond,
+                 [queries = queries, items = items](benchmark::State& state) {
+                   search(state, queries, items);
+                 });
     }
   }
   return true;

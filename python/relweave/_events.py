@@ -50,11 +50,13 @@ class Events:
                     "Compare the ids of both.",
                 )
             )
+        # Without a copy where none is dropped: the columns of a log may be large.
+        rows = slice(None) if known.all() else known
         return cls(
-            user=log.user_codes[known],
-            item=item[known],
-            time=log.times[known],
-            strong=log.strong[known].astype(np.uint8),
+            user=log.user_codes[rows],
+            item=item[rows],
+            time=log.times[rows],
+            strong=log.strong[rows].view(np.uint8),
             dropped=int((~known).sum()),
             unknown_items=int((codes < 0).sum()),
         )

@@ -132,8 +132,8 @@ def relation_aggregate(
 
     Notes
     -----
-    The same bits for any number of threads. Source: De Nadai et al. 2024, eqs. 1-2
-    (arXiv 2403.05185).
+    The same bits for any number of threads. NaN wins a maximum over any number, passes relu, and
+    reaches the rows that read it alone. Source: De Nadai et al. 2024, eqs. 1-2 (arXiv 2403.05185).
 
     Examples
     --------

@@ -172,6 +172,14 @@ class Recommender(Serving):
             Ids of the log and the catalogue are of different kinds.
         NotCompiledError, DeviceError
             `device` asks for CUDA, and this build or this machine has none.
+
+        Notes
+        -----
+        Memory, beside the log's own columns of 17 bytes per event: up to 32 bytes per event while
+        it trains, and 13 more if events were dropped. The model keeps 17 of them, the histories
+        that it answers from. The item graph takes at most `graph.memory_limit` more while it is
+        built, if that is set, and keeps 20 bytes per link. The rest is a copy of the features, and
+        the parameters with their gradients and Adam's two moments.
         """
         here = "Recommender.fit"
         device = device_number(self.device, here)

@@ -38,6 +38,13 @@ std::filesystem::path system_folder() {
 
 SpillFile::SpillFile(std::filesystem::path folder)
     : folder_(folder.empty() ? system_folder() : std::move(folder)) {
+#if defined(O_TMPFILE)
+  descriptor_ = ::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (descriptor_ >= 0) {
+    return;
+  }
+#endif
+  // Not every file system makes files without a name; they have one for a moment there.
   std::string name = (folder_ / "relweave-XXXXXX").string();
   descriptor_ = ::mkostemp(name.data(), O_CLOEXEC);
   if (descriptor_ < 0) {

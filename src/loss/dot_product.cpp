@@ -4,6 +4,7 @@
 
 #include <relweave/core/error.hpp>
 
+#include "row_kernels.hpp"
 #include "row_losses.hpp"
 
 namespace relweave::loss {
@@ -28,21 +29,13 @@ double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
     total_weight += static_cast<double>(w);
   }
   double const share = 1.0 / static_cast<double>(scores.rows);
+  auto const& kernels = row_kernels_for<T>(ctx);
   return share * sum_rows(ctx, scores.rows, [&](std::int64_t b) {
            NodeId const t = target[b];
            double const others = total_weight - static_cast<double>(weights[t]);
            double const scale = others > 0 ? 1 / others : 0.0;  // no negative: nothing to push away
-           double const positive = static_cast<double>(scores(b, t));
-           double negative = 0;
-           for (std::int64_t n = 0; n < scores.cols; ++n) {
-             if (n != t) {
-               double const w = static_cast<double>(weights[n]) * scale;
-               negative += w * static_cast<double>(scores(b, n));
-               grad(b, n) = static_cast<T>(share * w);
-             }
-           }
-           grad(b, t) = static_cast<T>(-share);
-           return negative - positive;
+           return kernels.dot_product(scores.row_data(b), weights.data, scores.cols, t, scale,
+                                      share, grad.row_data(b));
          });
 }
 

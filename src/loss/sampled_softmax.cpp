@@ -1,11 +1,11 @@
 #include <relweave/loss/sampled_softmax.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 
 #include <relweave/core/error.hpp>
 
+#include "row_kernels.hpp"
 #include "row_losses.hpp"
 
 namespace relweave::loss {
@@ -70,30 +70,14 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
   }
 
   auto const inverse_temperature = static_cast<T>(1 / params.temperature);
+  auto const& kernels = row_kernels_for<T>(ctx);
   return sum_rows(ctx, scores.rows, [&](std::int64_t b) {
     NodeId const target = candidates.target[b];
-    T const* const s = scores.row_data(b);
-    T* const g = grad.row_data(b);
-    T const target_logit = s[target] * inverse_temperature + offset[target] - log_count[target];
-    T largest = target_logit;
-    for (std::int64_t c = 0; c < n; ++c) {
-      g[c] = s[c] * inverse_temperature + offset[c];
-      largest = c != target && g[c] > largest ? g[c] : largest;
-    }
-    g[target] = target_logit;
-    double sum = 0;
-    for (std::int64_t c = 0; c < n; ++c) {
-      g[c] = std::exp(g[c] - largest);
-      sum += static_cast<double>(g[c]);
-    }
     double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights[b]);
-    double const share = weight / total_weight;
-    auto const scale = static_cast<T>(share / sum) * inverse_temperature;
-    for (std::int64_t c = 0; c < n; ++c) {
-      g[c] *= scale;
-    }
-    g[target] -= static_cast<T>(share) * inverse_temperature;
-    return share * (std::log(sum) - static_cast<double>(target_logit - largest));
+    T const target_logit =
+        scores(b, target) * inverse_temperature + offset[target] - log_count[target];
+    return kernels.softmax(scores.row_data(b), offset.data, n, target, target_logit,
+                           inverse_temperature, weight / total_weight, grad.row_data(b));
   });
 }
 

@@ -12,6 +12,32 @@
 
 namespace relweave::model {
 
+namespace {
+
+/// The places of the events by user, then time, then item. Counts the users in `offsets`, zeros.
+std::vector<std::int64_t> order_of(graph::InteractionLogView const& log,
+                                   VectorView<std::int64_t> offsets) {
+  for (NodeId const user : log.user) {
+    ++offsets[user + 1];
+  }
+  std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
+  std::vector<std::int64_t> next(offsets.begin(), offsets.end());
+  std::vector<std::int64_t> order(static_cast<std::size_t>(log.user.size));
+  for (std::int64_t e = 0; e < log.user.size; ++e) {
+    order[static_cast<std::size_t>(next[static_cast<std::size_t>(log.user[e])]++)] = e;
+  }
+  auto const earlier = [&](std::int64_t a, std::int64_t b) {
+    return std::pair(log.time[a], log.item[a]) < std::pair(log.time[b], log.item[b]);
+  };
+  for (std::int64_t u = 0; u < log.user_count; ++u) {
+    // Stable: of two equal rows the first stays first, whatever the library's sort does.
+    std::stable_sort(order.begin() + offsets[u], order.begin() + offsets[u + 1], earlier);
+  }
+  return order;
+}
+
+}  // namespace
+
 SortedLog::SortedLog(graph::InteractionLogView const& log) : item_count_(log.item_count) {
   constexpr std::string_view here = "Recommender.fit";
   std::int64_t const n = log.user.size;
@@ -31,33 +57,18 @@ SortedLog::SortedLog(graph::InteractionLogView const& log) : item_count_(log.ite
   expect_indices(here, "log.item", log.item, log.item_count);
 
   offsets_ = Buffer<std::int64_t>::zeros(log.user_count + 1);
-  auto const offsets = offsets_.view();
-  for (NodeId const user : log.user) {
-    ++offsets[user + 1];
-  }
-  std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-  std::vector<std::int64_t> next(offsets.begin(), offsets.end());
-  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-  for (std::int64_t e = 0; e < n; ++e) {
-    order[static_cast<std::size_t>(next[static_cast<std::size_t>(log.user[e])]++)] = e;
-  }
-  auto const earlier = [&](std::int64_t a, std::int64_t b) {
-    return std::pair(log.time[a], log.item[a]) < std::pair(log.time[b], log.item[b]);
-  };
-  for (std::int64_t u = 0; u < log.user_count; ++u) {
-    // Stable: of two equal rows the first stays first, whatever the library's sort does.
-    std::stable_sort(order.begin() + offsets[u], order.begin() + offsets[u + 1], earlier);
-  }
-
-  items_ = Buffer<NodeId>(n);
-  times_ = Buffer<std::int64_t>(n);
-  strong_ = Buffer<std::uint8_t>(n);
-  for (std::int64_t k = 0; k < n; ++k) {
-    std::int64_t const e = order[static_cast<std::size_t>(k)];
-    items_.view()[k] = log.item[e];
-    times_.view()[k] = log.time[e];
-    strong_.view()[k] = log.strong.empty() || log.strong[e] != 0 ? 1 : 0;
-  }
+  {
+    auto const order = order_of(log, offsets_.view());
+    items_ = Buffer<NodeId>(n);
+    times_ = Buffer<std::int64_t>(n);
+    strong_ = Buffer<std::uint8_t>(n);
+    for (std::int64_t k = 0; k < n; ++k) {
+      std::int64_t const e = order[static_cast<std::size_t>(k)];
+      items_.view()[k] = log.item[e];
+      times_.view()[k] = log.time[e];
+      strong_.view()[k] = log.strong.empty() || log.strong[e] != 0 ? 1 : 0;
+    }
+  }  // the order is as large as two columns
   fill_users();
 }
 

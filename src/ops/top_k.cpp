@@ -5,7 +5,9 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/ops/top_k/kernels.hpp>
 
 namespace relweave::ops {
 
@@ -29,29 +31,14 @@ void insert(T score, NodeId column, NodeId* indices, T* values, std::int64_t k) 
   indices[place] = column;
 }
 
+/// Most scores lose against the k-th best so far, so all that counts is the search for the next one
+/// that wins.
 template <typename T>
-void scan(T const* scores, std::int64_t n, NodeId first_column, NodeId* indices, T* values,
-          std::int64_t k) {
-  // Most scores lose against the k-th best so far: looked at in blocks whose largest element is
-  // found without branches, only winning blocks are walked.
-  constexpr std::int64_t block = 64;
-  std::int64_t c = 0;
-  for (; c + block <= n; c += block) {
-    bool any = false;
-    T const threshold = values[k - 1];
-    for (std::int64_t j = 0; j < block; ++j) {
-      any |= scores[c + j] > threshold;
-    }
-    for (std::int64_t j = 0; any && j < block; ++j) {
-      if (scores[c + j] > values[k - 1]) {
-        insert(scores[c + j], static_cast<NodeId>(first_column + c + j), indices, values, k);
-      }
-    }
-  }
-  for (; c < n; ++c) {
-    if (scores[c] > values[k - 1]) {
-      insert(scores[c], static_cast<NodeId>(first_column + c), indices, values, k);
-    }
+void scan(cpu::TopKKernels<T> const& kernels, VectorView<T const> scores, NodeId first_column,
+          NodeId* indices, T* values, std::int64_t k) {
+  std::int64_t c = -1;
+  while ((c = kernels.first_above(scores.data, c + 1, scores.size, values[k - 1])) < scores.size) {
+    insert(scores[c], static_cast<NodeId>(first_column + c), indices, values, k);
   }
 }
 
@@ -79,9 +66,11 @@ template <Scalar T>
 void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId first_column,
                  MatrixView<NodeId> indices, MatrixView<T> values) {
   check<T>("top_k_merge", scores, first_column, indices, values);
+  auto const& kernels = with_isa(
+      ctx, []<Isa isa>() -> cpu::TopKKernels<T> const& { return cpu::top_k_kernels<isa, T>(); });
   parallel_for_blocks(ctx, scores.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      scan(scores.row_data(r), scores.cols, first_column, indices.row_data(r), values.row_data(r),
+      scan(kernels, scores.row(r), first_column, indices.row_data(r), values.row_data(r),
            indices.cols);
     }
   });

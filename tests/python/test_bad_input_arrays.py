@@ -70,6 +70,12 @@ def test_bad_arguments_of_a_network_are_refused(call, error, message):
         ({"user": 2.7}, {}, rw.GraphError, "2.7 nodes of type user"),
         ({"user": "3"}, {}, rw.GraphError, "'3' nodes of type user"),
         ({"user": 2**40}, {}, rw.GraphError, "expected 0 to 2147483647"),
+        (
+            {"user": 2**31 - 1},
+            {FOLLOWS: ([0], [1]), ("user", "blocks", "user"): ([0], [1])},
+            rw.GraphError,
+            "4294967294 message rows into user, expected at most 2147483647.*merge relations",
+        ),
         ({"user": 3}, {FOLLOWS: 3}, rw.GraphError, "got a int"),
         ({"user": 3}, {FOLLOWS: ([0],)}, rw.GraphError, "1 arrays"),
         ({"user": 3}, {FOLLOWS: ([0], [3])}, rw.IndexError, "got 3 at position 0"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -37,7 +41,11 @@ def towers(tiny, hgnn):
         ({"min_count": -1}, rw.ConfigError, "min_count: got -1"),
         ({"min_count": 0}, rw.ConfigError, "min_count: got 0"),
         ({"min_count": 1.5}, rw.ConfigError, "graph.min_count: got 1.5"),
-        ({"max_history": 1}, rw.ConfigError, "max_history: got 1"),
+        ({"max_history": 1}, rw.ConfigError, "max_history: got 1, expected at least 2"),
+        ({"max_history": 0}, rw.ConfigError, "max_history: got 0, expected at least 2"),
+        ({"max_history": -1}, rw.ConfigError, "max_history: got -1, expected at least 2"),
+        ({"max_history": 2**31}, rw.ConfigError, "max_history: got 2147483648"),
+        ({"window_seconds": 2**63}, rw.ConfigError, "window_seconds: got 9223372036854775808"),
         ({"top_neighbors": -1}, rw.ConfigError, "top_neighbors: got -1"),
         ({"window_seconds": -1}, rw.ConfigError, "window_seconds: got -1"),
         ({"window_seconds": np.nan}, rw.ConfigError, "window_seconds: got nan"),
@@ -52,10 +60,91 @@ def test_bad_settings_of_the_item_graph_are_refused(tiny, config, error, message
         rw.CoInteractionGraph.build(tiny.log(), tiny.catalog(), config)
 
 
+def test_no_cap_on_the_neighbors_is_said_by_zero(tiny):
+    every, few = (
+        rw.CoInteractionGraph.build(tiny.log(), tiny.catalog(), {"top_neighbors": top})
+        for top in (0, 2)
+    )
+
+    assert len(every) == every.report().links_found > len(few)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 4097, 1.5, "2", True])
+def test_threads_that_are_no_count_are_refused_by_the_item_graph(tiny, threads):
+    with pytest.raises(
+        rw.ConfigError, match=r"CoInteractionGraph\.build: threads: got .* 1 to 4096"
+    ):
+        rw.CoInteractionGraph.build(tiny.log(), tiny.catalog(), threads=threads)
+
+
+@pytest.mark.parametrize("word", ["0", "-1", "4097", "two", "1.5"])
+def test_a_default_number_of_threads_that_is_none_is_refused(word):
+    program = "import relweave; relweave.show_config()"
+    environment = {**os.environ, "RELWEAVE_NUM_THREADS": word}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert f"ConfigError: default_threads: RELWEAVE_NUM_THREADS: got '{word}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"fanout": 0}, "fanout: got 0, expected at least 1"),
+        ({"fanout": -1}, "fanout: got -1, expected at least 1"),
+        ({"fanout": 2**31}, "fanout: got 2147483648"),
+        ({"fanout": None}, "fanout: got null"),
+        ({"batch": 0}, "batch: got 0, expected 1 to"),
+        ({"negatives": 0}, "negatives: got 0, expected 1 to"),
+        ({"inference_draws": 0}, "inference_draws: got 0, expected at least 1"),
+        ({"patience": -1}, "patience: got -1, expected at least 1"),
+        ({"layers": (8, 0)}, "layers: got 0"),
+    ],
+)
+def test_bad_settings_of_the_hgnn_are_refused(tiny, graph, config, message):
+    model = rw.HGNN(config=config)
+
+    with pytest.raises(rw.ConfigError, match=message):
+        model.fit(graph, tiny.vectors, progress=False)
+    with pytest.raises(rw.NotFittedError):
+        _ = model.vectors_
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"max_history": 0}, "max_history: got 0, expected at least 1"),
+        ({"window_seconds": -1}, "window_seconds: got -1, expected at least 0"),
+        ({"batch": 0}, "batch: got 0, expected 1 to"),
+        ({"epochs": -1}, "epochs: got -1, expected at least 0"),
+        ({"trend_seconds": -1}, "trend_seconds: got -1, expected at least 0"),
+    ],
+)
+def test_bad_settings_of_the_towers_are_refused(tiny, config, message):
+    model = rw.TwoTower(config=config)
+
+    with pytest.raises(rw.ConfigError, match=message):
+        model.fit(tiny.log(), tiny.catalog(), tiny.vectors, tiny.vectors, progress=False)
+    with pytest.raises(rw.NotFittedError):
+        _ = model.item_vectors_
+
+
 @pytest.mark.parametrize("stage", [rw.HGNN, rw.TwoTower, rw.Recommender])
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"threads": 0}, "threads: got 0"), ({"seed": -1}, "seed: got -1"), ({"seed": 2**64}, "seed")],
+    [
+        ({"threads": 0}, "threads: got 0"),
+        ({"threads": -1}, "threads: got -1"),
+        ({"seed": -1}, "seed: got -1"),
+        ({"seed": 2**64}, "seed"),
+    ],
 )
 def test_bad_settings_are_refused_by_every_fit(tiny, graph, stage, settings, message):
     model = stage(**settings)

@@ -100,6 +100,31 @@ def test_a_log_without_links_trains_no_hgnn(tiny, fitted):
     assert len(rw.CoInteractionGraph.build(lone, tiny.catalog())) == 0
 
 
+def test_users_with_one_event_each_train_towers_and_no_hgnn(tiny):
+    lone = log_of(user=[f"u{k}" for k in range(20)], item=[f"i{k}" for k in range(20)])
+    model = rw.Recommender(seed=3, use_hgnn=False, **QUICK)
+
+    model.fit(lone, tiny.catalog(), tiny.vectors, progress=False)
+
+    assert rw.CoInteractionGraph.build(lone, tiny.catalog()).report().single_item_users == 20
+    assert np.isfinite(model.score_users(["u0", "nobody"])).all()
+    assert model.recommend(["u0"], k=N_ITEMS)[0][0].tolist().count("i0") == 0
+    with pytest.raises(rw.GraphError, match="use_hgnn = false"):
+        rw.Recommender(**QUICK).fit(lone, tiny.catalog(), tiny.vectors, progress=False)
+
+
+def test_a_user_with_one_event_among_others_is_answered(tiny):
+    one = {"user": "lone", "item": "i7", "time": 1_610_000_000, "signal": "strong"}
+    log = log_of(**{name: [*values, one[name]] for name, values in tiny.events.items()})
+    model = rw.Recommender(seed=3, **QUICK)
+
+    model.fit(log, tiny.catalog(), tiny.vectors, progress=False)
+
+    ids, scores = model.recommend(["lone"], k=N_ITEMS)
+    assert set(ids[0]) - {None} == set(tiny.items["item"]) - {"i7"}
+    assert np.isfinite(scores[0, : N_ITEMS - 1]).all()
+
+
 def test_a_refit_without_the_times_of_training_is_refused(tiny, fitted):
     """Row numbers would count as seconds: as recent events, or as neighbours in time."""
     rows = log_of(user=tiny.events["user"], item=tiny.events["item"])

@@ -148,6 +148,45 @@ def test_folders_that_cannot_hold_files_are_refused(log, catalog, folder, error,
         rw.CoInteractionGraph.build(log, catalog, {"memory_limit": limit, "temp_folder": folder})
 
 
+def test_a_folder_without_permission_and_a_file_are_refused(log, catalog, tmp_path):
+    limit = smallest_limit(log, catalog)
+    file = tmp_path / "file"
+    file.write_text("mine")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    user = os.geteuid()
+
+    with pytest.raises(rw.IoError, match=r"Not a directory in .*file'.*Set temp_folder to one"):
+        rw.CoInteractionGraph.build(log, catalog, {"memory_limit": limit, "temp_folder": file})
+    try:
+        if user == 0:  # who may write anywhere
+            os.seteuid(65534)
+        with pytest.raises(rw.IoError, match=r"Permission denied in .*closed'.*Set temp_folder"):
+            rw.CoInteractionGraph.build(
+                log, catalog, {"memory_limit": limit, "temp_folder": closed}
+            )
+    finally:
+        os.seteuid(user)
+
+    assert file.read_text() == "mine"
+    assert list(closed.iterdir()) == []
+
+
+def test_a_fit_whose_graph_finds_no_folder_leaves_the_model_as_it_was(tiny):
+    model = rw.Recommender(hgnn={"epochs": 1}, towers={"epochs": 1})
+    model.fit(tiny.log(), tiny.catalog(), tiny.vectors, progress=False)
+    before = model.score_users(["u0", "nobody"])
+    model.graph = {
+        "memory_limit": smallest_limit(tiny.log(), tiny.catalog()),
+        "temp_folder": "/nowhere/at/all",
+    }
+
+    with pytest.raises(rw.IoError, match="temp_folder: got No such file or directory"):
+        model.fit(tiny.log(), tiny.catalog(), tiny.vectors, progress=False)
+
+    np.testing.assert_array_equal(model.score_users(["u0", "nobody"]), before)
+
+
 def test_a_full_disk_is_an_error_that_leaves_nothing(log, catalog, tmp_path):
     """The file system refuses after some bytes, as a full disk does."""
     settings = {"memory_limit": smallest_limit(log, catalog), "temp_folder": tmp_path}
@@ -186,9 +225,10 @@ def test_a_stop_half_way_leaves_nothing(log, catalog, tmp_path, error):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_stops_a_build_without_a_progress_function(catalog):
+def test_ctrl_c_stops_a_build_without_a_progress_function(catalog, tmp_path):
     log = random_log(1, events=2_000_000)
-    settings = {"memory_limit": smallest_limit(log, catalog)}
+    settings = {"memory_limit": smallest_limit(log, catalog), "temp_folder": tmp_path}
+    files = len(os.listdir("/proc/self/fd"))
     rung = []
 
     def answer(number, frame):
@@ -205,11 +245,15 @@ def test_ctrl_c_stops_a_build_without_a_progress_function(catalog):
         signal.setitimer(signal.ITIMER_REAL, whole / 3)
         with pytest.raises(KeyboardInterrupt):
             rw.CoInteractionGraph.build(log, catalog, settings)
+        stopped = time.monotonic()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
     assert rung[0] - begun < 0.8 * whole  # not only when it is done
+    assert stopped - rung[0] < 0.5 * whole
+    assert len(os.listdir("/proc/self/fd")) == files
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_process_leaves_no_files(tmp_path):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 import relweave as rw
+from relweave._events import Events
 
 ISO = ["2024-05-01T10:00:00", "2024-05-03T00:00:00", "2024-05-09T23:59:59"]
 SECONDS = [1714557600, 1714694400, 1715299199]
@@ -131,6 +132,10 @@ def test_bad_splits_are_refused(arguments, message):
     [
         ({"u": ["a", None, "b"]}, rw.ConfigError, "user: got 1 missing ids"),
         ({"i": [1.0, 2.0, np.nan]}, rw.ConfigError, "item: got 1 missing ids"),
+        ({"u": [1.0, 2.0, 3.0]}, rw.DTypeError, r"user: got ids of type float64.*astype\(str\)"),
+        ({"i": [1.5, 2.0, 3.0]}, rw.DTypeError, r"item: got ids of type float64.*astype\(str\)"),
+        ({"u": [2**63, 1, 2]}, rw.DTypeError, "numbers above 2"),
+        ({"i": [1, "a", 2]}, rw.DTypeError, "values of type int, str"),
         ({"time": [1, 2, None]}, rw.ConfigError, "missing times"),
         ({"time": ["2024-05-01", "May", "x"]}, rw.ConfigError, "ISO 8601"),
         ({"time": [10**12, 1, 2]}, rw.ConfigError, "milliseconds"),
@@ -183,3 +188,17 @@ def test_report_counts():
     assert report.strong_share == 0.75
     assert "events" in str(report)
     assert "<table" in log._repr_html_()
+
+
+def test_training_reads_the_columns_of_a_log_in_place_unless_it_drops_events():
+    log = log_of(u=["b", "a", "b"], time=SECONDS, signal=["weak", "strong", "weak"])
+    every, some = (rw.Catalog({"i": items}, id="i").index for items in ([2, 1], [2]))
+
+    whole, part = Events.of(log, every, "fit"), Events.of(log, some, "fit")
+
+    for name, column in (("user", log.user_codes), ("time", log.times), ("strong", log.strong)):
+        assert np.shares_memory(getattr(whole, name), column)
+        np.testing.assert_array_equal(getattr(part, name), column[[2]])
+    assert whole.strong.tolist() == [0, 1, 0]
+    assert whole.strong.dtype == part.strong.dtype == np.uint8
+    assert (whole.dropped, part.dropped) == (0, 2)

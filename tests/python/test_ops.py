@@ -178,3 +178,47 @@ def test_a_type_without_relations_has_gradients_of_its_own_term_alone():
 
     assert grads == {}
     np.testing.assert_array_equal(grad_own, [[1.0], [0.0], [1.0]])
+
+
+def test_nan_stays_in_its_row_of_a_dense_layer_and_passes_relu():
+    x = X.copy()
+    x[1, 2] = np.nan
+
+    out = rw.ops.linear(x, WEIGHT, activation="relu")
+
+    assert np.isnan(out[1]).all()
+    np.testing.assert_array_equal(out[0], rw.ops.linear(X, WEIGHT, activation="relu")[0])
+
+
+@pytest.mark.parametrize("implementation", ["cpu", "reference"])
+@pytest.mark.parametrize("reduce", ["max", "mean", "sum"])
+def test_nan_wins_a_maximum_and_reaches_the_rows_that_read_it_alone(reduce, implementation):
+    follows = ("user", "follows", "user")
+    graph = rw.HeteroGraph({"user": 3}, {follows: ([0, 1, 2, 2], [1, 1, 0, 2])})
+    messages = np.array([[9, 9], [np.nan, 3], [5, 6]], np.float32)
+    options = {"dst": "user", "reduce": reduce, "implementation": implementation}
+
+    out = rw.ops.relation_aggregate(graph, messages={follows: messages}, **options)
+    unit = rw.ops.relation_aggregate(
+        graph, messages={follows: messages}, l2_normalize=True, **options
+    )
+
+    assert np.isnan(out).tolist() == [[False] * 2, [True, False], [False] * 2]
+    assert np.isnan(unit).tolist() == [[False] * 2, [True, True], [False] * 2]
+    np.testing.assert_array_equal(out[[0, 2]], messages[[2, 2]])
+
+
+def test_the_gradient_of_a_maximum_goes_to_nan_where_it_won():
+    follows = ("user", "follows", "user")
+    graph = rw.HeteroGraph({"user": 3}, {follows: ([0, 1], [2, 2])})
+    messages = np.array([[9, 9], [np.nan, 3], [0, 0]], np.float32)
+    out, cache = rw.ops.relation_aggregate(
+        graph, dst="user", messages={follows: messages}, return_cache=True
+    )
+
+    gradients, own = rw.ops.relation_aggregate_backward(cache, np.ones_like(out))
+
+    assert np.isnan(out[2, 0])
+    assert own is None
+    assert gradients[follows][:, 1].tolist() == [1, 0, 0]
+    assert gradients[follows][0, 0] == gradients[follows][2, 0] == 0

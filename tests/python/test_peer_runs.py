@@ -92,6 +92,76 @@ def test_a_comparison_checks_then_times_both(module, sizes, one_thread, monkeypa
         json.dumps(entry)
 
 
+@pytest.mark.parametrize("module", ["graph_build", "graph_join"])
+def test_item_graphs_of_peers_are_the_same_to_the_bit(module, one_thread):
+    group = importlib.import_module(module)
+
+    found = group.compare(one_thread, 1, users=300, events=6_000)
+
+    assert tuple(c.name for c in found) == group.NAMES
+    for comparison in found:
+        entry = comparison.to_dict()
+        assert entry["agree"]
+        assert entry["details"]["links"] > 5_000
+        assert min(entry["details"]["peak_mib"].values()) > 10
+        json.dumps(entry)
+
+
+def test_item_graphs_that_differ_do_not_agree(tmp_path):
+    from graph_build import same_links
+
+    links = {"lower": np.array([0, 1]), "weight": np.array([0.5, 0.25], np.float32)}
+    other = {**links, "weight": np.nextafter(links["weight"], np.float32(1))}
+    np.savez(tmp_path / "links.npz", **links)
+    np.savez(tmp_path / "other.npz", **other)
+
+    assert same_links(tmp_path / "links.npz", tmp_path / "links.npz")
+    assert not same_links(tmp_path / "links.npz", tmp_path / "other.npz")
+
+
+def test_item_graphs_of_peers_that_are_not_installed_are_skipped(monkeypatch):
+    import graph_join
+
+    cases = tuple(changed(case, needs=("no_such_package",)) for case in graph_join.CASES)
+    monkeypatch.setattr(graph_join, "CASES", cases)
+
+    found = graph_join.compare(1, 1)
+
+    assert [c.name for c in found] == list(graph_join.NAMES)
+    assert all(c.skipped.startswith("no_such_package not installed") for c in found)
+
+
+@pytest.mark.filterwarnings("ignore:Method expects CSR input")  # of implicit to itself
+def test_classical_fits_have_the_neighbors_of_implicit(one_thread, monkeypatch):
+    import baseline_fits
+
+    monkeypatch.setattr(baseline_fits, "LEAST_SECONDS", 0.0)
+
+    found = baseline_fits.compare(one_thread, 1, users=800, epochs=1)
+
+    assert tuple(c.name for c in found) == baseline_fits.NAMES
+    for comparison in found:
+        entry = comparison.to_dict()
+        assert entry["agree"]
+        assert min(entry["ours_s"], entry["peer_s"]) > 0
+        json.dumps(entry)
+
+
+def test_similarities_that_differ_do_not_agree():
+    from baseline_fits import same_neighbors
+
+    kept = np.array([[0, 0.9, 0.5, 0], [0.9, 0, 0.7, 0]])
+    rounded = kept * (1 + 1e-7)
+    tied = np.array([[0, 0.9, 0, 0.5], [0.9, 0, 0.7, 0]])
+    weaker = np.array([[0, 0.9, 0, 0.4], [0.9, 0, 0.7, 0]])
+    fewer = np.array([[0, 0.9, 0, 0], [0.9, 0, 0.7, 0]])
+
+    assert same_neighbors(kept, rounded)
+    assert same_neighbors(kept, tied)
+    for other in (weaker, fewer, kept * 1.001, kept * np.nan):
+        assert not same_neighbors(kept, other)
+
+
 def test_every_comparison_of_the_suite_has_a_name_of_its_own():
     from run import SUITES
 
@@ -103,6 +173,8 @@ def test_every_comparison_of_the_suite_has_a_name_of_its_own():
         *("hetero_max_forward_vs_pyg", "hetero_max_forward_backward_vs_pyg"),
         *("relation_max_vs_torch_sparse", "relation_max_forward_backward_vs_torch_sparse"),
         *("gather_bandwidth_share", "top_k_vs_faiss", "sampler_vs_numpy"),
+        *("graph_build_vs_scipy", "graph_build_vs_duckdb", "graph_build_xwines_vs_pandas"),
+        *("item_cosine_fit_vs_implicit", "bm25_fit_vs_implicit", "two_tower_fit_beside_als"),
     } <= set(names)
 
 

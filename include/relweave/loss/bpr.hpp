@@ -10,7 +10,8 @@ namespace relweave::loss {
 
 /// Mean over examples b and negatives n of log(1 + exp(negative[b, n] - positive[b])), and its
 /// gradients. positive, grad_positive (B); negative, grad_negative (B, N). Outputs may be inputs.
-/// A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Numerics: differences, their logarithms and slopes in T, sums in double. A score that is NaN
+/// makes the loss NaN. Determinism: any_thread_count.
 /// Throws: ShapeError, for no example or no negative too.
 /// Source: Rendle et al. 2009, BPR, section 4.1 (arXiv 1205.2618), without its regulariser.
 template <Scalar T>

@@ -27,7 +27,9 @@ struct SampledSoftmaxParams {
 /// That equals the B x B formulation in which duplicates of the positive are masked. Frequent items
 /// are sampled often, so without the correction (or with its sign wrong) they are pushed down.
 /// scores, grad (B, N), grad may be scores; row_weights (B) or empty: ones.
-/// A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Numerics: logits and exponentials in T, the latter within 2 ulp, but 0 where e^x would be below
+/// the smallest normal float; sums in double. A score of -infinity leaves its column out; one that
+/// is NaN makes the loss NaN. Determinism: any_thread_count.
 /// Throws: ShapeError, for no row too; IndexError for a target outside the columns; ConfigError for
 /// a temperature or count that is not above 0.
 /// Source: Yi et al. 2019, Sampling-Bias-Corrected Neural Modeling, eqs. 3-5 (RecSys).
