@@ -11,6 +11,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/core/isa.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/core/progress.hpp>
 #include <relweave/core/random.hpp>
 #include <relweave/core/random_words.hpp>

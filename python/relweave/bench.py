@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -21,9 +22,12 @@ from .index import ExactIndex
 
 __all__ = [
     "Measurement",
+    "Profile",
+    "ProfileEntry",
     "gather_bandwidth",
     "machine",
     "popular_graph",
+    "profile",
     "run",
     "uniform_graph",
 ]
@@ -230,6 +234,92 @@ _CASES: dict[str, Callable[[_Inputs], Measurement]] = {
     "exact_index": _exact_index,
     "neighbor_sampler": _neighbor_sampler,
 }
+
+
+@dataclass(frozen=True)
+class ProfileEntry:
+    """What one kind of work took.
+
+    Attributes
+    ----------
+    name : str
+        An operation, or what a training does besides: `training_step` is what its operations leave
+        over, `wait_for_batch` what it waits for a batch that is not ready.
+    beside : bool
+        Done on another thread than the one that profiles, as batches are that a training needs
+        next.
+    calls : int
+    seconds : float
+        Without what is listed under another name.
+    """
+
+    name: str
+    beside: bool
+    calls: int
+    seconds: float
+
+
+@dataclass
+class Profile:
+    """Where the time went; printed, it is a table.
+
+    Attributes
+    ----------
+    seconds : float
+        From beginning to end.
+    entries : list of ProfileEntry
+        Longest first; filled at the end.
+    """
+
+    seconds: float = 0.0
+    entries: list[ProfileEntry] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        rows = [("work", "calls", "seconds", "share")]
+        for e in self.entries:
+            share = "beside" if e.beside else f"{e.seconds / self.seconds:.1%}"
+            rows.append((e.name, f"{e.calls:,}", f"{e.seconds:.3f}", share))
+        here = sum(e.seconds for e in self.entries if not e.beside)
+        rest = self.seconds - here
+        rows.append(("everything else", "", f"{rest:.3f}", f"{rest / self.seconds:.1%}"))
+        widths = [max(len(row[c]) for row in rows) for c in range(4)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        )
+
+
+@contextmanager
+def profile() -> Iterator[Profile]:
+    """Collect where the time of the library's work on the CPU goes.
+
+    Yields
+    ------
+    Profile
+        Complete when the block ends.
+
+    Raises
+    ------
+    ConfigError
+        Within another profile: there is one of the process.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import relweave as rw
+    >>> with rw.bench.profile() as found:
+    ...     x = rw.ops.linear(np.ones((100, 8), "f4"), np.ones((8, 4), "f4"))
+    >>> [(entry.name, entry.calls) for entry in found.entries]
+    [('linear', 1)]
+    """
+    found = Profile()
+    _core.start_profile()
+    begin = time.perf_counter()
+    try:
+        yield found
+    finally:
+        found.seconds = time.perf_counter() - begin
+        found.entries = [ProfileEntry(*entry) for entry in _core.stop_profile()]
 
 
 def gather_bandwidth(

@@ -7,6 +7,7 @@
 #include <relweave/core/cuda.hpp>
 #include <relweave/core/error.hpp>
 #include <relweave/core/isa.hpp>
+#include <relweave/core/profile.hpp>
 
 #include "bindings.hpp"
 #include "device_array.hpp"
@@ -75,6 +76,17 @@ py::dict show_config() {
 
 }  // namespace
 
+void bind_profile(py::module_& m) {
+  m.def("start_profile", &start_profile);
+  m.def("stop_profile", [] {
+    py::list entries;
+    for (ProfileEntry const& entry : stop_profile()) {
+      entries.append(py::make_tuple(entry.name, entry.beside, entry.calls, entry.seconds));
+    }
+    return entries;
+  });
+}
+
 void bind_errors(py::module_&) {
   py::register_exception_translator([](std::exception_ptr p) {
     bool const known =
@@ -99,6 +111,7 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = RELWEAVE_VERSION_STRING;
   m.def("show_config", &show_config);
   bind_errors(m);
+  bind_profile(m);
   bind_device(m);
   bind_graph(m);
   bind_aggregate(m);

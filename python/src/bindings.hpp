@@ -76,6 +76,7 @@ void refuse_pickle(Class& c, char const* name, char const* remedy) {
 }
 
 void bind_errors(py::module_& m);
+void bind_profile(py::module_& m);
 void bind_model(py::module_& m);
 
 }  // namespace relweave::python

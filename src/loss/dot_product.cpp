@@ -3,6 +3,7 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 
 #include "row_kernels.hpp"
 #include "row_losses.hpp"
@@ -13,6 +14,7 @@ template <Scalar T>
 double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
                    In<VectorView<NodeId const>> target, In<VectorView<T const>> weights,
                    MatrixView<T> grad) {
+  ProfileScope const profile("dot_product");
   constexpr std::string_view here = "dot_product";
   expect_size(here, "target", target, scores.rows);
   expect_indices(here, "target", target, scores.cols);

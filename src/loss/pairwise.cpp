@@ -2,6 +2,7 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/loss/bpr.hpp>
 #include <relweave/loss/margin.hpp>
 
@@ -38,6 +39,7 @@ template <Scalar T>
 double margin(HostContext const& ctx, In<VectorView<T const>> positive,
               In<MatrixView<T const>> negative, MarginParams const& params,
               VectorView<T> grad_positive, MatrixView<T> grad_negative) {
+  ProfileScope const profile("margin");
   if (!std::isfinite(params.margin)) {
     raise<ConfigError>("margin", "margin", std::to_string(params.margin), "a finite number");
   }
@@ -53,6 +55,7 @@ template <Scalar T>
 double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
            In<MatrixView<T const>> negative, VectorView<T> grad_positive,
            MatrixView<T> grad_negative) {
+  ProfileScope const profile("bpr");
   auto const& kernels = row_kernels_for<T>(ctx);
   return pairwise("bpr", ctx, positive, negative, grad_positive, grad_negative,
                   [&](std::int64_t b, double share) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 
 #include "row_kernels.hpp"
 #include "row_losses.hpp"
@@ -14,6 +15,7 @@ template <Scalar T>
 double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
                        In<Candidates<T>> const& candidates, SampledSoftmaxParams const& params,
                        In<VectorView<T const>> row_weights, MatrixView<T> grad) {
+  ProfileScope const profile("sampled_softmax");
   constexpr std::string_view here = "sampled_softmax";
   std::int64_t const n = scores.cols;
   expect_size(here, "candidates.target", candidates.target, scores.rows);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/core/random.hpp>
 #include <relweave/loss/margin.hpp>
 #include <relweave/loss/sampled_softmax.hpp>
@@ -155,6 +156,7 @@ class LinkTrainer {
   }
 
   void train_step(LinkBatch const& batch) {
+    ProfileScope const profile("training_step");
     [[maybe_unused]] auto const guard = make_current(ctx_);
     auto& parameters = trained_.parameters();
     auto const z = forward_.run(ctx_, parameters, batch.blocks);

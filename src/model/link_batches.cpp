@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include <relweave/core/profile.hpp>
 #include <relweave/core/random.hpp>
 #include <relweave/sampling/negative.hpp>
 
@@ -51,6 +52,7 @@ LinkBatcher::LinkBatcher(HgnnConfig const& config, graph::ItemTypes const& types
 
 void LinkBatcher::make(HostContext const& ctx, VectorView<std::int64_t const> chosen,
                        std::int64_t step, LinkBatch& out) const {
+  ProfileScope const profile("make_links");
   std::int64_t const b = chosen.size;
   out.anchors.reset(b);
   out.positives.reset(b);

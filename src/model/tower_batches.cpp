@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include <relweave/core/profile.hpp>
 #include <relweave/core/random.hpp>
 
 namespace relweave::model {
@@ -74,6 +75,7 @@ TowerBatch TowerBatcher::blank() const {
 
 void TowerBatcher::make(std::span<std::int64_t const> chosen, std::int64_t step,
                         TowerBatch& out) const {
+  ProfileScope const profile("make_histories");
   pool_histories(chosen, step, out);
   choose_columns(chosen, out);
   choose_vectors(step, out);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/core/random.hpp>
 #include <relweave/loss/bpr.hpp>
 #include <relweave/loss/dot_product.hpp>
@@ -119,6 +120,7 @@ class Trainer {
 
  private:
   void train_step(TowerBatch const& batch, double rate) {
+    ProfileScope const profile("training_step");
     auto const m = std::ssize(batch.target);
     auto const n = std::ssize(batch.items);
     auto const d = config_.layers.back();

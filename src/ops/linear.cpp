@@ -5,6 +5,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/ops/detail/dense_product.hpp>
 #include <relweave/ops/detail/row_kernels.hpp>
 
@@ -88,6 +89,7 @@ void run(HostContext const& ctx, DenseProduct<T> const& whole) {
 template <Scalar T>
 void matmul(HostContext const& ctx, In<MatrixView<T const>> a, In<MatrixView<T const>> b,
             MatmulParams const& params, MatrixView<T> out) {
+  ProfileScope const profile("matmul");
   bool const at = params.a == Transpose::yes;
   bool const bt = params.b == Transpose::yes;
   std::int64_t const m = at ? a.cols : a.rows;
@@ -114,6 +116,7 @@ void matmul(HostContext const& ctx, In<MatrixView<T const>> a, In<MatrixView<T c
 template <Scalar T>
 void linear(HostContext const& ctx, In<MatrixView<T const>> x, In<MatrixView<T const>> weight,
             In<VectorView<T const>> bias, LinearParams const& params, MatrixView<T> out) {
+  ProfileScope const profile("linear");
   expect_shape("linear", "weight", weight, x.cols, weight.cols);
   expect_shape("linear", "out", out, x.rows, weight.cols);
   if (!bias.empty()) {
@@ -140,6 +143,7 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
                      In<MatrixView<T const>> weight, In<MatrixView<T const>> out,
                      In<MatrixView<T const>> grad_out, LinearParams const& params,
                      LinearGradients<T> const& gradients) {
+  ProfileScope const profile("linear_backward");
   constexpr std::string_view here = "linear_backward";
   std::int64_t const m = x.rows;
   std::int64_t const n = weight.cols;

@@ -7,6 +7,7 @@
 #include <relweave/core/error.hpp>
 #include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/ops/top_k/kernels.hpp>
 
 namespace relweave::ops {
@@ -65,6 +66,7 @@ void check(std::string_view here, MatrixView<T const> scores, NodeId first_colum
 template <Scalar T>
 void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId first_column,
                  MatrixView<NodeId> indices, MatrixView<T> values) {
+  ProfileScope const profile("top_k");
   check<T>("top_k_merge", scores, first_column, indices, values);
   auto const& kernels = with_isa(
       ctx, []<Isa isa>() -> cpu::TopKKernels<T> const& { return cpu::top_k_kernels<isa, T>(); });

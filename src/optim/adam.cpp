@@ -5,6 +5,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 
 #include "rows.hpp"
 #include "step_kernels.hpp"
@@ -34,6 +35,7 @@ Adam<T>::Adam(AdamConfig const& config, std::int64_t size)
 template <Scalar T>
 void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
                    double learning_rate) {
+  ProfileScope const profile("adam");
   expect_size("Adam.step", "values", values, mean_.size());
   expect_size("Adam.step", "gradients", gradients, mean_.size());
   expect_setting("Adam.step", "learning_rate", learning_rate);
@@ -52,6 +54,7 @@ template <Scalar T>
 void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
                         In<VectorView<NodeId const>> rows, In<MatrixView<T const>> gradients,
                         double learning_rate) {
+  ProfileScope const profile("adam");
   expect_rows<T>("Adam.step_rows", table, rows, gradients, mean_.size());
   expect_setting("Adam.step_rows", "learning_rate", learning_rate);
   auto const t = static_cast<double>(++steps_);

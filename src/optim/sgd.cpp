@@ -5,6 +5,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 
 #include "rows.hpp"
 #include "step_kernels.hpp"
@@ -37,6 +38,7 @@ Sgd<T>::Sgd(SgdConfig const& config, std::int64_t size)
 template <Scalar T>
 void Sgd<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
                   double learning_rate) {
+  ProfileScope const profile("sgd");
   expect_size("Sgd.step", "values", values, size_);
   expect_size("Sgd.step", "gradients", gradients, size_);
   expect_setting("Sgd.step", "learning_rate", learning_rate);
@@ -52,6 +54,7 @@ template <Scalar T>
 void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
                        In<VectorView<NodeId const>> rows, In<MatrixView<T const>> gradients,
                        double learning_rate) {
+  ProfileScope const profile("sgd");
   expect_rows<T>("Sgd.step_rows", table, rows, gradients, size_);
   expect_setting("Sgd.step_rows", "learning_rate", learning_rate);
   auto const update = update_of<T>(config_, learning_rate);

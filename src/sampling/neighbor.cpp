@@ -4,6 +4,7 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/core/random.hpp>
 
 namespace relweave::sampling {
@@ -115,6 +116,7 @@ void NeighborSampler::sort_excluded(ExcludedLinks const& excluded) {
 void NeighborSampler::sample(HostContext const& ctx,
                              std::span<VectorView<NodeId const> const> seeds, std::uint64_t seed,
                              std::uint64_t step, SampleOptions const& options, SampledBlocks& out) {
+  ProfileScope const profile("sample_neighbors");
   HostContext const resolved{
       .threads = ctx.threads, .isa = resolve_isa(ctx.isa), .workspace = ctx.workspace};
   check(seeds, options);

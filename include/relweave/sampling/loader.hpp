@@ -9,6 +9,8 @@
 #include <thread>
 #include <utility>
 
+#include <relweave/core/profile.hpp>
+
 namespace relweave::sampling {
 
 /// Makes the batches of an epoch in order, ahead of who takes them: while the step runs on one, the
@@ -46,6 +48,7 @@ class Loader {
     if (!thread_.joinable()) {
       make_(next_, batch);
     } else {
+      ProfileScope const profile("wait_for_batch");
       if (next_ > 0) {
         empty_.release();
       }
