@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
 #include <relweave/nn/init.hpp>
 #include <relweave/ops/gather_rows/gather_rows.hpp>
 #include <relweave/ops/linear/linear.hpp>
@@ -35,6 +36,40 @@ std::vector<RelationId> sharing_of(graph::Schema const& schema, WeightSharing sh
     result.push_back(owner);
   }
   return result;
+}
+
+// Source types into one destination type are worth a task each when none has more than one in this
+// many of the messages: threads then end together, and small products are not split.
+constexpr std::int64_t balanced_sources = 8;
+
+/// Calls fn(ctx, r) for every relation of a block: those of a source type in order, since they add
+/// to the same gradients, and source types in parallel where that is balanced. Otherwise what fn
+/// calls is parallel, with the same results.
+template <typename Fn>
+void for_each_relation(HostContext const& ctx, DestinationBlock const& block, std::int64_t types,
+                       Fn const& fn) {
+  auto const of = [&](std::int64_t type, auto const& each) {
+    for (std::size_t r = 0; r < block.relations.size(); ++r) {
+      if (index(block.relations[r].source) == type) {
+        each(r);
+      }
+    }
+  };
+  std::int64_t largest = 0;
+  for (std::int64_t type = 0; type < types; ++type) {
+    std::int64_t rows = 0;
+    of(type, [&](std::size_t r) { rows += block.relations[r].message_rows; });
+    largest = std::max(largest, rows);
+  }
+  if (largest * balanced_sources > block.csr.message_rows) {
+    for (std::size_t r = 0; r < block.relations.size(); ++r) {
+      fn(ctx, r);
+    }
+    return;
+  }
+  HostContext const inside{.threads = 1, .isa = ctx.isa};  // with the scratch memory of its thread
+  parallel_for(ctx, types,
+               [&](std::int64_t type) { of(type, [&](std::size_t r) { fn(inside, r); }); });
 }
 
 }  // namespace
@@ -174,20 +209,22 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
       c.out.reset(block.csr.n_dst, d);
       ops::linear<T>(ctx, h[at(block.type)].row_slice(0, block.csr.n_dst),
                      parameters.matrix(self(l, block.type)), {}, {}, c.self.view());
-      for (std::size_t r = 0; r < block.relations.size(); ++r) {
-        RelationBlock const& relation = block.relations[r];
-        MatrixView<T const> source = h[at(relation.source)];
-        if (!relation.source_rows.empty()) {
-          c.gathered[r].reset(relation.message_rows, source.cols);
-          ops::gather_rows<T>(ctx, source, relation.source_rows, c.gathered[r].view());
-          source = c.gathered[r].view();
-        }
-        Message const& message = this->message(l, relation.relation);
-        ops::linear<T>(ctx, source.row_slice(0, relation.message_rows),
-                       parameters.matrix(message.weight), parameters.vector(message.bias),
-                       {.activation = Activation::relu},
-                       c.messages.view().row_slice(relation.message_base, relation.message_rows));
-      }
+      for_each_relation(
+          ctx, block, schema_.node_type_count(), [&](HostContext const& inside, std::size_t r) {
+            RelationBlock const& relation = block.relations[r];
+            MatrixView<T const> source = h[at(relation.source)];
+            if (!relation.source_rows.empty()) {
+              c.gathered[r].reset(relation.message_rows, source.cols);
+              ops::gather_rows<T>(inside, source, relation.source_rows, c.gathered[r].view());
+              source = c.gathered[r].view();
+            }
+            Message const& message = this->message(l, relation.relation);
+            ops::linear<T>(
+                inside, source.row_slice(0, relation.message_rows),
+                parameters.matrix(message.weight), parameters.vector(message.bias),
+                {.activation = Activation::relu},
+                c.messages.view().row_slice(relation.message_base, relation.message_rows));
+          });
       ops::relation_aggregate<T>(ctx, block.csr, c.messages.view(), c.self.view(),
                                  aggregate_params(l), c.out.view(), &c.aggregate);
     }
@@ -252,34 +289,39 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
            .weight = parameters.matrix_gradient(own),
            .accumulate_x = true});
 
-      for (std::size_t r = 0; r < block.relations.size(); ++r) {
-        RelationBlock const& relation = block.relations[r];
-        if (relation.message_rows == 0) {
-          continue;
-        }
-        Message const& message = this->message(l, relation.relation);
-        bool const selection = !relation.source_rows.empty();
-        auto const source = selection ? c.gathered[r].view()
-                                      : input(relation.source).row_slice(0, relation.message_rows);
-        MatrixView<T> grad_source;
-        Workspace::Scope inner(scratch_of(ctx));
-        if (wanted) {
-          grad_source = selection ? inner.matrix<T>(source.rows, source.cols)
-                                  : below[at(relation.source)].row_slice(0, relation.message_rows);
-        }
-        auto const rows = [&](MatrixView<T const> m) {
-          return m.row_slice(relation.message_base, relation.message_rows);
-        };
-        ops::linear_backward<T>(ctx, source, frozen.matrix(message.weight), rows(c.messages.view()),
-                                rows(grad_messages), {.activation = Activation::relu},
-                                {.x = grad_source,
-                                 .weight = parameters.matrix_gradient(message.weight),
-                                 .bias = parameters.vector_gradient(message.bias),
-                                 .accumulate_x = !selection});
-        if (wanted && selection) {
-          ops::scatter_rows<T>(ctx, grad_source, relation.source_rows, below[at(relation.source)]);
-        }
-      }
+      for_each_relation(
+          ctx, block, schema_.node_type_count(), [&](HostContext const& inside, std::size_t r) {
+            RelationBlock const& relation = block.relations[r];
+            if (relation.message_rows == 0) {
+              return;
+            }
+            Message const& message = this->message(l, relation.relation);
+            bool const selection = !relation.source_rows.empty();
+            auto const source = selection
+                                    ? c.gathered[r].view()
+                                    : input(relation.source).row_slice(0, relation.message_rows);
+            MatrixView<T> grad_source;
+            Workspace::Scope inner(scratch_of(inside));
+            if (wanted) {
+              grad_source = selection
+                                ? inner.matrix<T>(source.rows, source.cols)
+                                : below[at(relation.source)].row_slice(0, relation.message_rows);
+            }
+            auto const rows = [&](MatrixView<T const> m) {
+              return m.row_slice(relation.message_base, relation.message_rows);
+            };
+            ops::linear_backward<T>(inside, source, frozen.matrix(message.weight),
+                                    rows(c.messages.view()), rows(grad_messages),
+                                    {.activation = Activation::relu},
+                                    {.x = grad_source,
+                                     .weight = parameters.matrix_gradient(message.weight),
+                                     .bias = parameters.vector_gradient(message.bias),
+                                     .accumulate_x = !selection});
+            if (wanted && selection) {
+              ops::scatter_rows<T>(inside, grad_source, relation.source_rows,
+                                   below[at(relation.source)]);
+            }
+          });
     }
     for (std::size_t t = 0; t < types; ++t) {
       grad[t] = below[t];
