@@ -1,6 +1,7 @@
 #include <relweave/nn/hetero_sage.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <relweave/core/error.hpp>
@@ -36,6 +37,13 @@ std::vector<RelationId> sharing_of(graph::Schema const& schema, WeightSharing sh
     result.push_back(owner);
   }
   return result;
+}
+
+/// Views in scratch memory, to be replaced layer by layer.
+template <typename View>
+std::span<View> copy_of(std::span<View const> views, Workspace::Scope& scratch) {
+  View* const copy = scratch.vector<View>(std::ssize(views)).data;
+  return {copy, std::uninitialized_copy(views.begin(), views.end(), copy)};
 }
 
 // Source types into one destination type are worth a task each when none has more than one in this
@@ -196,10 +204,11 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
                             HeteroSageCache<T>& cache) const {
   check(blocks, inputs);
   cache.layers.resize(layers_.size());
-  std::vector<MatrixView<T const>> h(inputs.begin(), inputs.end());  // per type: (n_src, in)
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const h = copy_of(inputs, scratch);  // per type: (n_src, in)
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     auto& caches = cache.layers[l];
-    caches.resize(h.size());
+    caches.resize(inputs.size());
     std::int64_t const d = config_.out_features[l];
     for (DestinationBlock const& block : blocks[l].destinations) {
       auto& c = caches[at(block.type)];
@@ -228,7 +237,7 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
       ops::relation_aggregate<T>(ctx, block.csr, c.messages.view(), c.self.view(),
                                  aggregate_params(l), c.out.view(), &c.aggregate);
     }
-    for (std::size_t t = 0; t < h.size(); ++t) {
+    for (std::size_t t = 0; t < inputs.size(); ++t) {
       h[t] = caches[t].out.view();
     }
   }
@@ -249,11 +258,13 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
                       std::to_string(types) + ", one per node type");
   }
   auto const& frozen = std::as_const(parameters);
-  std::vector<MatrixView<T const>> grad(grad_outputs.begin(), grad_outputs.end());
+  Workspace::Scope views(scratch_of(ctx));
+  auto const grad = copy_of(grad_outputs, views);
+  std::span const below(views.vector<MatrixView<T>>(std::ssize(inputs)).data, types);
   for (std::size_t l = layers_.size(); l-- > 0;) {
     // Gradients of this layer's inputs: the outputs of the layer below, or the caller's.
-    std::vector<MatrixView<T>> below(types);
     for (std::size_t t = 0; t < types; ++t) {
+      below[t] = {};
       if (l > 0) {
         auto& c = cache.layers[l - 1][t];
         c.grad_out.reset(c.out.rows(), c.out.cols());
