@@ -20,6 +20,7 @@
 #include <relweave/core/workspace.hpp>
 #include <relweave/graph/builder.hpp>
 #include <relweave/graph/co_interaction.hpp>
+#include <relweave/graph/compact_block.hpp>
 #include <relweave/graph/csr.hpp>
 #include <relweave/graph/hetero_graph.hpp>
 #include <relweave/graph/report.hpp>

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <relweave/core/error.hpp>
+#include <relweave/graph/compact_block.hpp>
 #include <relweave/nn/hetero_sage.hpp>
 
 #include "graph_arrays.hpp"
@@ -50,7 +51,11 @@ class Sage {
     if (!(graph->schema() == schema_)) {
       raise<GraphError>("HeteroSAGE", "graph", "another schema", "the schema of the network");
     }
-    graph_ = graph;
+    if (graph_ != graph) {
+      graph_.reset();  // in case there is no memory for the new one's block
+      block_ = graph::CompactBlock(HostContext{.threads = threads}, graph->block());
+      graph_ = graph;
+    }
     inputs_ = std::move(inputs);  // the backward pass reads them
     auto const views = matrices_of(inputs_);
     auto const blocks = layer_blocks();
@@ -88,7 +93,7 @@ class Sage {
 
  private:
   std::vector<BlockView> layer_blocks() const {
-    return std::vector<BlockView>(network_.config().out_features.size(), graph_->block());
+    return std::vector<BlockView>(network_.config().out_features.size(), block_.view());
   }
 
   graph::Schema schema_;
@@ -96,6 +101,7 @@ class Sage {
   nn::ParameterSet<T> parameters_;
   nn::HeteroSageCache<T> cache_;
   SharedGraph graph_;
+  graph::CompactBlock block_;  // of graph_
   std::vector<Array<T>> inputs_;
 };
 

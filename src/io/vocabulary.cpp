@@ -32,6 +32,17 @@ Vocabulary::Vocabulary(Integers ids) {
   ids_ = std::move(ids);
 }
 
+// The ids are copied first and moved in: where memory runs out inside the copy of a std::variant,
+// libstdc++ 12 visits a variant that has no value.
+Vocabulary::Vocabulary(Vocabulary const& other)
+    : string_index_(other.string_index_), integer_index_(other.integer_index_) {
+  if (other.holds_integers()) {
+    ids_ = Integers(other.integers());
+  } else {
+    ids_ = Strings(other.strings());
+  }
+}
+
 std::int64_t Vocabulary::size() const {
   return holds_integers() ? std::ssize(integers()) : std::ssize(strings());
 }

@@ -53,6 +53,9 @@ io::Vocabulary first_ids(io::Vocabulary const& ids, std::int64_t count) {
 
 }  // namespace
 
+// What is built aside is moved in without errors.
+static_assert(std::is_nothrow_move_assignable_v<Recommender>);
+
 template <AnyContext C>
 void Recommender::fit(C const& ctx, TrainingData data, ProgressCallback const& progress) {
   expect_context("Recommender.fit", ctx);
@@ -74,11 +77,11 @@ void Recommender::fit(C const& ctx, TrainingData data, ProgressCallback const& p
     Resident<float, space_of<C>> const features(ctx, next.item_features_.view());
     next.hgnn_history_ = next.hgnn_.fit(ctx, next.types_, next.links_, features.view(), progress);
   }
-  next.set_general_vectors(ctx);
+  next.adopt_general(next.general(ctx, next.links_));
   if (!next.hgnn_history_.interrupted) {
     next.tower_history_ = next.train_towers(ctx, next.towers_, next.log_->view(),
                                             next.user_features_.view(), progress);
-    next.build_index(ctx);
+    next.adopt_tower(next.tower(ctx, next.towers_, next.general_vectors_.view()));
   }
   *this = std::move(next);
 }
@@ -96,12 +99,18 @@ void Recommender::refit_towers(C const& ctx, graph::InteractionLogView const& lo
   }
   auto sorted = std::make_shared<SortedLog const>(log);
   TwoTower towers(config_.towers);
-  tower_history_ = train_towers(ctx, towers, sorted->view(), user_features, progress);
+  TrainingHistory history = train_towers(ctx, towers, sorted->view(), user_features, progress);
+  auto features = Matrix<float>::copy_of(user_features);
+  Searchable vectors = tower(ctx, towers, general_vectors_.view());
+  auto catalogue = catalogue_ids();
+
+  tower_history_ = std::move(history);
   towers_ = std::move(towers);
   log_ = std::move(sorted);
   users_ = std::move(users);
-  user_features_ = Matrix<float>::copy_of(user_features);
-  build_index(ctx);
+  user_features_ = std::move(features);
+  adopt_tower(std::move(vectors));
+  forget_added(std::move(catalogue));
 }
 
 template <AnyContext C>
@@ -135,32 +144,44 @@ void Recommender::refit_graph(C const& ctx, graph::InteractionLogView const& log
     raise<ConfigError>(here, "use_hgnn", "false", "a model with an HGNN");
   }
   graph::CoInteractionReport report;
-  links_ = graph::co_interaction_links(host_of(ctx), log, types_, config_.graph, &report, progress);
+  graph::ItemLinks links =
+      graph::co_interaction_links(host_of(ctx), log, types_, config_.graph, &report, progress);
+  Searchable vectors = general(ctx, links);
+  Searchable tower_vectors = tower(ctx, towers_, vectors.vectors.view());
+  auto catalogue = catalogue_ids();
+
+  links_ = std::move(links);
   graph_report_ = std::move(report);
-  set_general_vectors(ctx);
-  build_index(ctx);
+  adopt_general(std::move(vectors));
+  adopt_tower(std::move(tower_vectors));
+  forget_added(std::move(catalogue));
 }
 
 template <AnyContext C>
-void Recommender::set_general_vectors(C const& ctx) {
+Recommender::Searchable Recommender::general(C const& ctx, graph::ItemLinks const& links) const {
   constexpr Space S = space_of<C>;
-  if (config_.use_hgnn) {
-    [[maybe_unused]] auto const guard = make_current(ctx);
-    Resident<float, S> const features(ctx, item_features_.view());
-    Matrix<float, S> vectors(types_.offsets.back(), hgnn_.out_features());
-    hgnn_.embed(ctx, types_, links_, features.view(), vectors.view());
-    general_vectors_ = to_host<float, S>(ctx, vectors.view());
-  } else {
-    general_vectors_ = Matrix<float>::copy_of(item_features_.view());
+  if (!config_.use_hgnn) {
+    return general(host_of(ctx), Matrix<float>::copy_of(item_features_.view()));
   }
-  index_general(host_of(ctx));
+  [[maybe_unused]] auto const guard = make_current(ctx);
+  Resident<float, S> const features(ctx, item_features_.view());
+  Matrix<float, S> vectors(types_.offsets.back(), hgnn_.out_features());
+  hgnn_.embed(ctx, types_, links, features.view(), vectors.view());
+  return general(host_of(ctx), to_host<float, S>(ctx, vectors.view()));
 }
 
-void Recommender::index_general(HostContext const& ctx) {
-  Matrix<float> unit(general_vectors_.rows(), general_vectors_.cols());
-  ops::row_normalize<float>(ctx, general_vectors_.view(), unit.view());
-  general_index_.emplace(unit.view());
-  copies_ = std::make_shared<ServingCopies>();
+Recommender::Searchable Recommender::general(HostContext const& ctx, Matrix<float> vectors) const {
+  Matrix<float> unit(vectors.rows(), vectors.cols());
+  ops::row_normalize<float>(ctx, vectors.view(), unit.view());
+  return {.vectors = std::move(vectors),
+          .index = retrieval::ExactIndex(unit.view()),
+          .copies = std::make_shared<ServingCopies>()};
+}
+
+void Recommender::adopt_general(Searchable next) noexcept {
+  general_vectors_ = std::move(next.vectors);
+  general_index_ = std::move(next.index);
+  copies_ = std::move(next.copies);
 }
 
 std::vector<NodeTypeId> Recommender::catalogue_types() const {
@@ -173,31 +194,46 @@ std::vector<NodeTypeId> Recommender::catalogue_types() const {
 }
 
 template <AnyContext C>
-void Recommender::build_index(C const& ctx) {
+Recommender::Searchable Recommender::tower(C const& ctx, TwoTower const& towers,
+                                           MatrixView<float const> general_vectors) const {
   constexpr Space S = space_of<C>;
   [[maybe_unused]] auto const guard = make_current(ctx);
   auto const types = catalogue_types();
-  VectorView<NodeTypeId const> const type_view{types.data(), std::ssize(types)};
   Resident<float, S> const features(ctx, item_features_.view());
-  Resident<float, S> const vectors(ctx, general_vectors_.view());
-  Matrix<float, S> out(type_view.size, towers_.out_features());
-  towers_.item_vectors(ctx, type_view, {.features = features.view(), .vectors = vectors.view()},
-                       out.view());
-  tower_vectors_ = to_host<float, S>(ctx, out.view());
-  // Items that were added are not of this training: forget them with their ids.
-  if (!added_types_.empty()) {
-    items_ = first_ids(items_, types_.offsets.back());
-    added_types_.clear();
-  }
-  index_towers();
+  Resident<float, S> const vectors(ctx, general_vectors);
+  Matrix<float, S> out(std::ssize(types), towers.out_features());
+  towers.item_vectors(ctx, {types.data(), std::ssize(types)},
+                      {.features = features.view(), .vectors = vectors.view()}, out.view());
+  return tower(towers, to_host<float, S>(ctx, out.view()));
 }
 
-void Recommender::index_towers() {
+Recommender::Searchable Recommender::tower(TwoTower const& towers, Matrix<float> vectors) const {
   auto const types = catalogue_types();
-  index_.emplace(tower_vectors_.view(),
-                 VectorView<NodeTypeId const>(types.data(), std::ssize(types)),
-                 towers_.item_bias());
-  copies_ = std::make_shared<ServingCopies>();
+  retrieval::ExactIndex index(vectors.view(), {types.data(), std::ssize(types)},
+                              towers.item_bias());
+  return {.vectors = std::move(vectors),
+          .index = std::move(index),
+          .copies = std::make_shared<ServingCopies>()};
+}
+
+void Recommender::adopt_tower(Searchable next) noexcept {
+  tower_vectors_ = std::move(next.vectors);
+  index_ = std::move(next.index);
+  copies_ = std::move(next.copies);
+}
+
+std::optional<io::Vocabulary> Recommender::catalogue_ids() const {
+  if (added_types_.empty()) {
+    return std::nullopt;
+  }
+  return first_ids(items_, types_.offsets.back());
+}
+
+void Recommender::forget_added(std::optional<io::Vocabulary> catalogue) noexcept {
+  if (catalogue) {
+    items_ = std::move(*catalogue);
+  }
+  added_types_.clear();
 }
 
 void Recommender::expect_fitted(std::string_view function) const {

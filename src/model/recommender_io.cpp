@@ -271,8 +271,8 @@ Recommender Recommender::read(std::filesystem::path const& directory) {
   model.towers_.set_unseen_bias(static_cast<float>(unseen_bias));
 
   HostContext const ctx;
-  model.index_general(ctx);
-  model.index_towers();
+  model.adopt_general(model.general(ctx, std::move(model.general_vectors_)));
+  model.adopt_tower(model.tower(model.towers_, std::move(model.tower_vectors_)));
   auto const added_vectors = tensors.matrix<float>("added.tower_vectors");
   for (std::int32_t const type : added_types.view()) {
     model.added_types_.push_back(static_cast<NodeTypeId>(type));

@@ -351,11 +351,17 @@ void Recommender::add_items(C const& ctx, VectorView<NodeTypeId const> new_types
   Matrix<float> general(new_types.size, general_vectors_.cols());
   Matrix<float> tower(new_types.size, towers_.out_features());
   embed_items(ctx, new_types, new_features, links, general.view(), tower.view());
-  items_.append(ids);  // refuses ids that exist, before anything changed
+  io::Vocabulary items = items_;
+  items.append(ids);
+  std::vector<NodeTypeId> added_types = added_types_;
+  added_types.insert(added_types.end(), new_types.begin(), new_types.end());
   std::vector<float> const bias(static_cast<std::size_t>(new_types.size), towers_.unseen_bias());
+  auto copies = std::make_shared<ServingCopies>();
   index_->add(tower.view(), new_types, {bias.data(), std::ssize(bias)});
-  added_types_.insert(added_types_.end(), new_types.begin(), new_types.end());
-  copies_ = std::make_shared<ServingCopies>();
+
+  items_ = std::move(items);
+  added_types_ = std::move(added_types);
+  copies_ = std::move(copies);
 }
 
 #define RELWEAVE_INSTANTIATE(C)                                                                 \

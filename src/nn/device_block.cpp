@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/graph/compact_block.hpp>
 
 namespace relweave::nn {
 
@@ -45,47 +47,24 @@ void check(graph::Schema const& schema, BlockView const& block) {
 }
 
 /// Where the messages of a relation lie: base + source * step of a concatenated type, otherwise
-/// base + number[message row of the block].
+/// base + message row of the relation.
 struct Place {
   std::int64_t base = 0;
   std::int64_t step = 0;
-  std::vector<NodeId> number;
 };
-
-/// Which message rows of the block the edges of a relation read, ascending.
-std::vector<NodeId> rows_read(DestinationBlock const& block, std::int32_t relation) {
-  RelationBlock const& r = block.relations[static_cast<std::size_t>(relation)];
-  std::vector<bool> read(static_cast<std::size_t>(r.message_rows), !r.source_rows.empty());
-  for (std::int64_t d = 0; r.source_rows.empty() && d < block.csr.n_dst; ++d) {
-    std::int64_t const row = d * block.csr.relations + relation;
-    for (EdgeOffset e = block.csr.row_offsets[row]; e < block.csr.row_offsets[row + 1]; ++e) {
-      std::int64_t const at = block.csr.cols[e] - r.message_base;
-      if (at >= 0 && at < r.message_rows) {  // else it is refused later
-        read[static_cast<std::size_t>(at)] = true;
-      }
-    }
-  }
-  std::vector<NodeId> rows;
-  for (std::size_t at = 0; at < read.size(); ++at) {
-    if (read[at]) {
-      rows.push_back(static_cast<NodeId>(at));
-    }
-  }
-  return rows;
-}
 
 /// The messages of one relation from the sources that it reads.
 void select(CudaContext const& ctx, RelationBlock const& relation, std::int64_t message_base,
-            std::vector<NodeId> const& read, std::int64_t n_src, DeviceBlock::Selection& to,
-            std::vector<NodeId>& number) {
-  std::vector<NodeId> sources;
-  number.assign(static_cast<std::size_t>(relation.message_rows), -1);
-  for (NodeId const row : read) {
-    number[static_cast<std::size_t>(row)] = static_cast<NodeId>(sources.size());
-    sources.push_back(relation.source_rows.empty() ? row : relation.source_rows[row]);
+            std::int64_t n_src, DeviceBlock::Selection& to) {
+  std::vector<NodeId> all;
+  VectorView<NodeId const> sources = relation.source_rows;
+  if (sources.empty()) {
+    all.resize(static_cast<std::size_t>(relation.message_rows));
+    std::iota(all.begin(), all.end(), NodeId{0});
+    sources = {all.data(), std::ssize(all)};
   }
   to.message_base = message_base;
-  to.sources.upload(ctx, {sources.data(), std::ssize(sources)}, n_src);
+  to.sources.upload(ctx, sources, n_src);
 }
 
 }  // namespace
@@ -101,13 +80,15 @@ std::vector<RelationId> relations_out(graph::Schema const& schema, NodeTypeId ty
 }
 
 void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
-                         BlockView const& block, ops::DeviceCsrOptions const& options) {
-  check(schema, block);
+                         BlockView const& whole, ops::DeviceCsrOptions const& options) {
+  check(schema, whole);
+  graph::CompactBlock const compact(ctx.host, whole, {.share = 1});
+  BlockView const block = compact.view();
   auto const type_count = static_cast<std::size_t>(schema.node_type_count());
   types_.assign(type_count, {});
   selections_.resize(static_cast<std::size_t>(schema.relation_count()));
   std::vector<Place> place(selections_.size());
-  std::vector<std::vector<NodeId>> read(selections_.size());
+  std::vector<std::int64_t> read(selections_.size());  // message rows per relation
   std::int64_t n_dst = 0;
   std::int64_t message_rows = 0;
   std::int64_t edges = 0;
@@ -118,28 +99,25 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
     n_dst += csr.n_dst;
     edges += csr.cols.size;
     relations = std::max(relations, csr.relations);
+    for (RelationBlock const& r : block.destinations[t].relations) {
+      read[at(r.relation)] = r.message_rows;
+    }
   }
   for (std::size_t t = 0; t < type_count; ++t) {
     auto const out = relations_out(schema, static_cast<NodeTypeId>(t));
     std::int64_t all = types_[t].n_src * std::ssize(out);
     std::int64_t used = 0;
     for (RelationId const r : out) {
-      if (std::ssize(out) > 1) {
-        auto const into = schema.relations_into(schema.relation(r).destination);
-        auto const position = std::find(into.begin(), into.end(), r) - into.begin();
-        read[at(r)] = rows_read(block.destinations[at(schema.relation(r).destination)],
-                                static_cast<std::int32_t>(position));
-        used += std::ssize(read[at(r)]);
-      }
+      used += read[at(r)];
     }
     types_[t].message_base = message_rows;
     types_[t].concatenated = std::ssize(out) <= 1 || 2 * used >= all;
     for (std::size_t k = 0; k < out.size(); ++k) {
-      place[at(out[k])].base = message_rows + static_cast<std::int64_t>(k);
-      place[at(out[k])].step = std::ssize(out);
-      if (!types_[t].concatenated) {
+      if (types_[t].concatenated) {
+        place[at(out[k])] = {message_rows + static_cast<std::int64_t>(k), std::ssize(out)};
+      } else {
         place[at(out[k])].base = message_rows;
-        message_rows += std::ssize(read[at(out[k])]);
+        message_rows += read[at(out[k])];
       }
     }
     message_rows += types_[t].concatenated ? all : 0;
@@ -152,8 +130,8 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
   for (std::int32_t t = 0; t < schema.node_type_count(); ++t) {
     for (RelationBlock const& r : block.destinations[static_cast<std::size_t>(t)].relations) {
       if (!types_[at(r.source)].concatenated) {
-        select(ctx, r, place[at(r.relation)].base, read[at(r.relation)], types_[at(r.source)].n_src,
-               selections_[at(r.relation)], place[at(r.relation)].number);
+        select(ctx, r, place[at(r.relation)].base, types_[at(r.source)].n_src,
+               selections_[at(r.relation)]);
       }
     }
   }
@@ -192,9 +170,8 @@ void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
                       here, "csr.cols", std::to_string(from.csr.cols[e]),
                       "message rows of relation " + schema.full_name(relation.relation));
                 }
-                cols_[static_cast<std::size_t>(first_edge + e)] = static_cast<NodeId>(
-                    to.number.empty() ? to.base + source * to.step
-                                      : to.base + to.number[static_cast<std::size_t>(message)]);
+                cols_[static_cast<std::size_t>(first_edge + e)] =
+                    static_cast<NodeId>(to.base + (to.step > 0 ? source * to.step : message));
               }
             }
           }

@@ -1,9 +1,11 @@
 #include <relweave/nn/hetero_sage.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/parallel.hpp>
 #include <relweave/nn/init.hpp>
 #include <relweave/ops/gather_rows/gather_rows.hpp>
 #include <relweave/ops/linear/linear.hpp>
@@ -35,6 +37,47 @@ std::vector<RelationId> sharing_of(graph::Schema const& schema, WeightSharing sh
     result.push_back(owner);
   }
   return result;
+}
+
+/// Views in scratch memory, to be replaced layer by layer.
+template <typename View>
+std::span<View> copy_of(std::span<View const> views, Workspace::Scope& scratch) {
+  View* const copy = scratch.vector<View>(std::ssize(views)).data;
+  return {copy, std::uninitialized_copy(views.begin(), views.end(), copy)};
+}
+
+// Source types into one destination type are worth a task each when none has more than one in this
+// many of the messages: threads then end together, and small products are not split.
+constexpr std::int64_t balanced_sources = 8;
+
+/// Calls fn(ctx, r) for every relation of a block: those of a source type in order, since they add
+/// to the same gradients, and source types in parallel where that is balanced. Otherwise what fn
+/// calls is parallel, with the same results.
+template <typename Fn>
+void for_each_relation(HostContext const& ctx, DestinationBlock const& block, std::int64_t types,
+                       Fn const& fn) {
+  auto const of = [&](std::int64_t type, auto const& each) {
+    for (std::size_t r = 0; r < block.relations.size(); ++r) {
+      if (index(block.relations[r].source) == type) {
+        each(r);
+      }
+    }
+  };
+  std::int64_t largest = 0;
+  for (std::int64_t type = 0; type < types; ++type) {
+    std::int64_t rows = 0;
+    of(type, [&](std::size_t r) { rows += block.relations[r].message_rows; });
+    largest = std::max(largest, rows);
+  }
+  if (largest * balanced_sources > block.csr.message_rows) {
+    for (std::size_t r = 0; r < block.relations.size(); ++r) {
+      fn(ctx, r);
+    }
+    return;
+  }
+  HostContext const inside{.threads = 1, .isa = ctx.isa};  // with the scratch memory of its thread
+  parallel_for(ctx, types,
+               [&](std::int64_t type) { of(type, [&](std::size_t r) { fn(inside, r); }); });
 }
 
 }  // namespace
@@ -161,10 +204,11 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
                             HeteroSageCache<T>& cache) const {
   check(blocks, inputs);
   cache.layers.resize(layers_.size());
-  std::vector<MatrixView<T const>> h(inputs.begin(), inputs.end());  // per type: (n_src, in)
+  Workspace::Scope scratch(scratch_of(ctx));
+  auto const h = copy_of(inputs, scratch);  // per type: (n_src, in)
   for (std::size_t l = 0; l < layers_.size(); ++l) {
     auto& caches = cache.layers[l];
-    caches.resize(h.size());
+    caches.resize(inputs.size());
     std::int64_t const d = config_.out_features[l];
     for (DestinationBlock const& block : blocks[l].destinations) {
       auto& c = caches[at(block.type)];
@@ -174,24 +218,26 @@ void HeteroSage<T>::forward(HostContext const& ctx, ParameterSet<T> const& param
       c.out.reset(block.csr.n_dst, d);
       ops::linear<T>(ctx, h[at(block.type)].row_slice(0, block.csr.n_dst),
                      parameters.matrix(self(l, block.type)), {}, {}, c.self.view());
-      for (std::size_t r = 0; r < block.relations.size(); ++r) {
-        RelationBlock const& relation = block.relations[r];
-        MatrixView<T const> source = h[at(relation.source)];
-        if (!relation.source_rows.empty()) {
-          c.gathered[r].reset(relation.message_rows, source.cols);
-          ops::gather_rows<T>(ctx, source, relation.source_rows, c.gathered[r].view());
-          source = c.gathered[r].view();
-        }
-        Message const& message = this->message(l, relation.relation);
-        ops::linear<T>(ctx, source.row_slice(0, relation.message_rows),
-                       parameters.matrix(message.weight), parameters.vector(message.bias),
-                       {.activation = Activation::relu},
-                       c.messages.view().row_slice(relation.message_base, relation.message_rows));
-      }
+      for_each_relation(
+          ctx, block, schema_.node_type_count(), [&](HostContext const& inside, std::size_t r) {
+            RelationBlock const& relation = block.relations[r];
+            MatrixView<T const> source = h[at(relation.source)];
+            if (!relation.source_rows.empty()) {
+              c.gathered[r].reset(relation.message_rows, source.cols);
+              ops::gather_rows<T>(inside, source, relation.source_rows, c.gathered[r].view());
+              source = c.gathered[r].view();
+            }
+            Message const& message = this->message(l, relation.relation);
+            ops::linear<T>(
+                inside, source.row_slice(0, relation.message_rows),
+                parameters.matrix(message.weight), parameters.vector(message.bias),
+                {.activation = Activation::relu},
+                c.messages.view().row_slice(relation.message_base, relation.message_rows));
+          });
       ops::relation_aggregate<T>(ctx, block.csr, c.messages.view(), c.self.view(),
                                  aggregate_params(l), c.out.view(), &c.aggregate);
     }
-    for (std::size_t t = 0; t < h.size(); ++t) {
+    for (std::size_t t = 0; t < inputs.size(); ++t) {
       h[t] = caches[t].out.view();
     }
   }
@@ -212,11 +258,13 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
                       std::to_string(types) + ", one per node type");
   }
   auto const& frozen = std::as_const(parameters);
-  std::vector<MatrixView<T const>> grad(grad_outputs.begin(), grad_outputs.end());
+  Workspace::Scope views(scratch_of(ctx));
+  auto const grad = copy_of(grad_outputs, views);
+  std::span const below(views.vector<MatrixView<T>>(std::ssize(inputs)).data, types);
   for (std::size_t l = layers_.size(); l-- > 0;) {
     // Gradients of this layer's inputs: the outputs of the layer below, or the caller's.
-    std::vector<MatrixView<T>> below(types);
     for (std::size_t t = 0; t < types; ++t) {
+      below[t] = {};
       if (l > 0) {
         auto& c = cache.layers[l - 1][t];
         c.grad_out.reset(c.out.rows(), c.out.cols());
@@ -252,34 +300,39 @@ void HeteroSage<T>::backward(HostContext const& ctx, ParameterSet<T>& parameters
            .weight = parameters.matrix_gradient(own),
            .accumulate_x = true});
 
-      for (std::size_t r = 0; r < block.relations.size(); ++r) {
-        RelationBlock const& relation = block.relations[r];
-        if (relation.message_rows == 0) {
-          continue;
-        }
-        Message const& message = this->message(l, relation.relation);
-        bool const selection = !relation.source_rows.empty();
-        auto const source = selection ? c.gathered[r].view()
-                                      : input(relation.source).row_slice(0, relation.message_rows);
-        MatrixView<T> grad_source;
-        Workspace::Scope inner(scratch_of(ctx));
-        if (wanted) {
-          grad_source = selection ? inner.matrix<T>(source.rows, source.cols)
-                                  : below[at(relation.source)].row_slice(0, relation.message_rows);
-        }
-        auto const rows = [&](MatrixView<T const> m) {
-          return m.row_slice(relation.message_base, relation.message_rows);
-        };
-        ops::linear_backward<T>(ctx, source, frozen.matrix(message.weight), rows(c.messages.view()),
-                                rows(grad_messages), {.activation = Activation::relu},
-                                {.x = grad_source,
-                                 .weight = parameters.matrix_gradient(message.weight),
-                                 .bias = parameters.vector_gradient(message.bias),
-                                 .accumulate_x = !selection});
-        if (wanted && selection) {
-          ops::scatter_rows<T>(ctx, grad_source, relation.source_rows, below[at(relation.source)]);
-        }
-      }
+      for_each_relation(
+          ctx, block, schema_.node_type_count(), [&](HostContext const& inside, std::size_t r) {
+            RelationBlock const& relation = block.relations[r];
+            if (relation.message_rows == 0) {
+              return;
+            }
+            Message const& message = this->message(l, relation.relation);
+            bool const selection = !relation.source_rows.empty();
+            auto const source = selection
+                                    ? c.gathered[r].view()
+                                    : input(relation.source).row_slice(0, relation.message_rows);
+            MatrixView<T> grad_source;
+            Workspace::Scope inner(scratch_of(inside));
+            if (wanted) {
+              grad_source = selection
+                                ? inner.matrix<T>(source.rows, source.cols)
+                                : below[at(relation.source)].row_slice(0, relation.message_rows);
+            }
+            auto const rows = [&](MatrixView<T const> m) {
+              return m.row_slice(relation.message_base, relation.message_rows);
+            };
+            ops::linear_backward<T>(inside, source, frozen.matrix(message.weight),
+                                    rows(c.messages.view()), rows(grad_messages),
+                                    {.activation = Activation::relu},
+                                    {.x = grad_source,
+                                     .weight = parameters.matrix_gradient(message.weight),
+                                     .bias = parameters.vector_gradient(message.bias),
+                                     .accumulate_x = !selection});
+            if (wanted && selection) {
+              ops::scatter_rows<T>(inside, grad_source, relation.source_rows,
+                                   below[at(relation.source)]);
+            }
+          });
     }
     for (std::size_t t = 0; t < types; ++t) {
       grad[t] = below[t];

@@ -179,7 +179,8 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
         }
         T const* const y = out.row_data(r);
         for (std::int64_t c = 0; c < n; ++c) {
-          to[c] = y[c] > 0 ? g[c] : T{0};
+          T const passed = g[c];  // read whatever y is: no branch, and the loop is vectorized
+          to[c] = y[c] > 0 ? passed : T{0};
         }
       }
     });

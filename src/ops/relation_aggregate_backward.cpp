@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
@@ -55,29 +56,32 @@ struct RelationGroup {
   MessageRange rows;
 };
 
-/// Groups relations whose ranges overlap; the groups' rows cover all message rows once. `order` has
-/// room for one entry per relation, and keeps what the groups refer to.
-std::vector<RelationGroup> group_relations(VectorView<MessageRange const> ranges,
-                                           VectorView<std::int32_t> order,
-                                           std::int64_t message_rows) {
+/// Groups relations whose ranges overlap; the groups' rows cover all message rows once.
+std::span<RelationGroup const> group_relations(VectorView<MessageRange const> ranges,
+                                               std::int64_t message_rows,
+                                               Workspace::Scope& scratch) {
+  auto const order = scratch.vector<std::int32_t>(ranges.size);
+  auto const groups = scratch.vector<RelationGroup>(std::max<std::int64_t>(ranges.size, 1));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-    return ranges[a].begin < ranges[b].begin;
+  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return std::pair(ranges[a].begin, a) < std::pair(ranges[b].begin, b);
   });
-  std::vector<RelationGroup> groups{{order.begin(), 0, {}}};
+  RelationGroup* last = groups.begin();
+  *last = {order.begin(), 0, {}};
   for (std::int32_t& relation : order) {
     MessageRange const& range = ranges[relation];
-    if (groups.back().count > 0 && range.begin >= groups.back().rows.end) {
-      groups.push_back({&relation, 0, {groups.back().rows.end, range.end}});
+    if (last->count > 0 && range.begin >= last->rows.end) {
+      MessageRange const rows{last->rows.end, range.end};
+      *++last = {&relation, 0, rows};
     }
-    ++groups.back().count;
-    groups.back().rows.end = std::max(groups.back().rows.end, range.end);
+    ++last->count;
+    last->rows.end = std::max(last->rows.end, range.end);
   }
-  groups.back().rows.end = message_rows;
-  for (RelationGroup const& group : groups) {
-    std::sort(group.relations, group.relations + group.count);
+  last->rows.end = message_rows;
+  for (RelationGroup* group = groups.begin(); group <= last; ++group) {
+    std::sort(group->relations, group->relations + group->count);
   }
-  return groups;
+  return {groups.begin(), last + 1};
 }
 
 }  // namespace
@@ -129,8 +133,7 @@ void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const
     });
   }
 
-  auto const groups =
-      group_relations(ranges, scratch.vector<std::int32_t>(csr.relations), csr.message_rows);
+  auto const groups = group_relations(ranges, csr.message_rows, scratch);
   std::int64_t largest = 0;
   for (RelationGroup const& group : groups) {
     largest = std::max(largest, group.rows.end - group.rows.begin);

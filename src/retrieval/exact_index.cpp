@@ -27,6 +27,15 @@ constexpr float nothing = -std::numeric_limits<float>::infinity();
 // Products of two such numbers, and sums of 10,000 of these, stay inside the range of float.
 constexpr float largest_component = 1e17F;
 
+/// Room for `more` elements, at least doubled where it grows.
+template <typename T>
+void make_room(std::vector<T>& v, std::int64_t more) {
+  std::size_t const size = v.size() + static_cast<std::size_t>(more);
+  if (size > v.capacity()) {
+    v.reserve(std::max(size, 2 * v.capacity()));
+  }
+}
+
 void expect_finite(std::string_view function, std::string_view argument,
                    MatrixView<float const> m) {
   for (std::int64_t r = 0; r < m.rows; ++r) {
@@ -68,7 +77,9 @@ void ExactIndex::add(MatrixView<float const> vectors, VectorView<NodeTypeId cons
                       "at most " + std::to_string(std::numeric_limits<NodeId>::max()));
   }
   std::int64_t const panels = (size_ + vectors.rows + panel_items - 1) / panel_items;
-  panels_.resize(static_cast<std::size_t>(panels * panel_items * dimension_));
+  make_room(types_, types.size);
+  make_room(bias_, vectors.rows);
+  panels_.resize(static_cast<std::size_t>(panels * panel_items * dimension_));  // the last to throw
   for (std::int64_t r = 0; r < vectors.rows; ++r) {
     std::int64_t const item = size_ + r;
     float* const column =

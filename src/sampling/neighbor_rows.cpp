@@ -177,7 +177,7 @@ void NeighborSampler::each_row(Draw const& draw, std::size_t type, std::span<Nod
   EdgeOffset const* const row_offsets = destination.csr.row_offsets.data;
   NodeId const* const cols = destination.csr.cols.data;
   std::int64_t const r_count = destination.csr.relations;
-  std::vector<NodeId> allowed;
+  thread_local std::vector<NodeId> allowed;  // keeps its room for the next task
   for (std::int64_t k = begin; k < end; ++k) {
     NodeId const node = nodes[static_cast<std::size_t>(k)];
     if (k + nodes_ahead < std::ssize(nodes)) {
@@ -223,29 +223,23 @@ void NeighborSampler::each_row(Draw const& draw, std::size_t type, std::span<Nod
 
 void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
                                   SampledBlocks::Layer& layer) const {
-  struct Part {
-    std::size_t type;
-    std::int64_t begin;  // destinations
-    std::int64_t end;
-  };
-  std::vector<Part> parts;
+  layer.node_parts.clear();
   for (std::size_t t = 0; t < layer.destinations.size(); ++t) {
     std::int64_t const n = layer.n_dst[t];
     auto& offsets = layer.destinations[t].row_offsets;
     offsets.reset(n * graph_.block().destinations[t].csr.relations + 1);
     offsets.data()[0] = 0;
-    for (std::int64_t k = 0; k < n; k += nodes_per_task) {
-      parts.push_back({t, k, std::min(k + nodes_per_task, n)});
-    }
+    SampledBlocks::append_parts(t, n, nodes_per_task, layer.node_parts);
   }
   auto const each_part = [&](auto const& fn) {
-    parallel_for(ctx, std::ssize(parts), [&](std::int64_t k) {
-      Part const& part = parts[static_cast<std::size_t>(k)];
+    parallel_for(ctx, std::ssize(layer.node_parts), [&](std::int64_t k) {
+      auto const& part = layer.node_parts[static_cast<std::size_t>(k)];
       fn(part, layer.sources[part.type], layer.destinations[part.type]);
     });
   };
 
-  each_part([&](Part const& part, std::span<NodeId const> nodes, SampledBlocks::Destination& out) {
+  each_part([&](SampledBlocks::Part const& part, std::span<NodeId const> nodes,
+                SampledBlocks::Destination& out) {
     EdgeOffset* const counts = out.row_offsets.data() + 1;
     each_row(draw, part.type, nodes, part.begin, part.end, [&](Candidates const& candidates) {
       std::int64_t const fanout =
@@ -260,7 +254,8 @@ void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
     std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
     out.cols.reset(offsets[offsets.size - 1]);
   }
-  each_part([&](Part const& part, std::span<NodeId const> nodes, SampledBlocks::Destination& out) {
+  each_part([&](SampledBlocks::Part const& part, std::span<NodeId const> nodes,
+                SampledBlocks::Destination& out) {
     EdgeOffset const* const offsets = out.row_offsets.data();
     std::int64_t const r_count = graph_.block().destinations[part.type].csr.relations;
     RowDrawer drawer(ctx, draw.layer_seed, replace_);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
@@ -28,6 +27,13 @@ VectorView<NodeId const> SampledBlocks::input_nodes(NodeTypeId type) const {
   }
   auto const& nodes = layers_.front().sources[static_cast<std::size_t>(index(type))];
   return {nodes.data(), std::ssize(nodes)};
+}
+
+void SampledBlocks::append_parts(std::size_t type, std::int64_t n, std::int64_t grain,
+                                 std::vector<Part>& parts) {
+  for (std::int64_t begin = 0; begin < n; begin += grain) {
+    parts.push_back({type, begin, std::min(begin + grain, n)});
+  }
 }
 
 void SampledBlocks::make_views() {
@@ -58,30 +64,20 @@ void SampledBlocks::make_views() {
 /// From edges of the graph to edges of the block: a relation's unique sources get their message
 /// rows; then these are laid back to back, while a type's sources get places in its list.
 void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Layer& layer) {
-  struct Rows {
-    SampledBlocks::Destination& of;
-    std::int64_t begin;
-    std::int64_t end;
-  };
   std::size_t const types = position_.size();
-  std::vector<std::pair<std::size_t, std::size_t>> relations;  // type, relation into it
-  std::vector<Rows> rows;
+  layer.relation_parts.clear();
+  layer.row_parts.clear();
   for (std::size_t t = 0; t < types; ++t) {
     SampledBlocks::Destination& d = layer.destinations[t];
     auto const all = graph_.block().destinations[t].relations;
     d.relations.assign(all.begin(), all.end());
     d.source_rows.resize(all.size());
-    for (std::size_t r = 0; r < all.size(); ++r) {
-      relations.emplace_back(t, r);
-    }
-    std::int64_t const n = d.row_offsets.size() - 1;
-    for (std::int64_t row = 0; row < n; row += rows_per_task) {
-      rows.push_back({d, row, std::min(row + rows_per_task, n)});
-    }
+    SampledBlocks::append_parts(t, std::ssize(all), 1, layer.relation_parts);
+    SampledBlocks::append_parts(t, d.row_offsets.size() - 1, rows_per_task, layer.row_parts);
   }
-  parallel_for(ctx, std::ssize(relations), [&](std::int64_t k) {
-    auto const [t, r] = relations[static_cast<std::size_t>(k)];
-    number_messages(t, r, layer.destinations[t]);
+  parallel_for(ctx, std::ssize(layer.relation_parts), [&](std::int64_t k) {
+    auto const& part = layer.relation_parts[static_cast<std::size_t>(k)];
+    number_messages(part.type, static_cast<std::size_t>(part.begin), layer.destinations[part.type]);
   });
   for (SampledBlocks::Destination& d : layer.destinations) {
     std::int64_t base = 0;
@@ -92,13 +88,13 @@ void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Laye
     }
   }
   auto const places = static_cast<std::int64_t>(types);
-  parallel_for(ctx, places + std::ssize(rows), [&](std::int64_t k) {
+  parallel_for(ctx, places + std::ssize(layer.row_parts), [&](std::int64_t k) {
     if (k < places) {
       place_sources(static_cast<std::size_t>(k), layer);
       return;
     }
-    Rows const& part = rows[static_cast<std::size_t>(k - places)];
-    SampledBlocks::Destination& d = part.of;
+    auto const& part = layer.row_parts[static_cast<std::size_t>(k - places)];
+    SampledBlocks::Destination& d = layer.destinations[part.type];
     for (std::int64_t row = part.begin; row < part.end; ++row) {
       auto const r = static_cast<std::size_t>(row % std::ssize(d.relations));
       auto const base = static_cast<NodeId>(d.relations[r].message_base);

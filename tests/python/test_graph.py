@@ -202,3 +202,24 @@ def test_a_network_takes_a_schema_or_what_has_one(graph):
         rw.nn.HeteroSAGE(graph.schema, {"user": 3})
     with pytest.raises(rw.ConfigError, match="schema: got 'user'"):
         rw.nn.HeteroSAGE("user", {"user": 3})
+
+
+def test_a_network_reads_the_graph_of_each_call():
+    x = {"user": np.eye(14, 3, dtype="f4"), "item": np.ones((10, 2), "f4")}
+    sizes = {"user": 14, "item": 10}
+    relation = ("user", "rates", "item")
+    few, others = (
+        rw.HeteroGraph(sizes, {relation: (np.array(users), np.array([4, 5]))})
+        for users in ([0, 1], [2, 1])
+    )
+    features = {"user": 3, "item": 2}
+    one_for_all = rw.nn.HeteroSAGE(few.schema, features, hidden=4)
+
+    got = [one_for_all(g, x)["item"].copy() for g in (few, others, few)]
+    grads = one_for_all.backward({"user": np.ones((14, 4), "f4"), "item": np.ones((10, 4), "f4")})
+
+    for graph, out in zip((few, others, few), got, strict=True):
+        fresh = rw.nn.HeteroSAGE(few.schema, features, hidden=4)
+        np.testing.assert_array_equal(out, fresh(graph, x)["item"])
+    assert not np.array_equal(got[0], got[1])
+    assert grads["user"].shape == (14, 3)

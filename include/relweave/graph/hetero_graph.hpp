@@ -34,7 +34,8 @@ class RELWEAVE_API HeteroGraph {
   /// have 1. Empty when no relation into `destination` has weights.
   VectorView<float const> weights(NodeTypeId destination) const;
 
-  /// The whole graph as one block: every node a destination, every source transformed.
+  /// The whole graph as one block: every node a destination, every source transformed. CompactBlock
+  /// leaves out what no edge reads.
   BlockView block() const;
 
  private:

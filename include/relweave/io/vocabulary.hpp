@@ -22,6 +22,10 @@ class RELWEAVE_API Vocabulary {
   /// Throws ConfigError that names the first id that occurs twice.
   explicit Vocabulary(Strings ids);
   explicit Vocabulary(Integers ids);
+  Vocabulary(Vocabulary const& other);
+  Vocabulary(Vocabulary&&) = default;
+  Vocabulary& operator=(Vocabulary const& other) { return *this = Vocabulary(other); }
+  Vocabulary& operator=(Vocabulary&&) = default;
 
   std::int64_t size() const;
   bool holds_integers() const { return std::holds_alternative<Integers>(ids_); }

@@ -69,7 +69,7 @@ class RELWEAVE_API Recommender {
   void fit(C const& ctx, TrainingData data, ProgressCallback const& progress = {});
 
   /// New log over the same catalogue: trains the towers again on the HGNN's present vectors.
-  /// Both refits forget items that were added after training.
+  /// Both refits forget items that were added after training, and change nothing when they throw.
   template <AnyContext C = HostContext>
   void refit_towers(C const& ctx, graph::InteractionLogView const& log, io::Vocabulary users,
                     MatrixView<float const> user_features, ProgressCallback const& progress = {});
@@ -151,12 +151,28 @@ class RELWEAVE_API Recommender {
   TrainingHistory train_towers(C const& ctx, TwoTower& towers, graph::InteractionLogView const& log,
                                MatrixView<float const> user_features,
                                ProgressCallback const& progress) const;
+
+  // What follows from trained parts is made aside and then adopted, which cannot fail: an error in
+  // between leaves the model as it was.
+  struct Searchable {
+    Matrix<float> vectors;
+    retrieval::ExactIndex index;
+    std::shared_ptr<ServingCopies> copies;  // none yet
+  };
+  /// The catalogue's vectors under `links`.
   template <AnyContext C>
-  void set_general_vectors(C const& ctx);
-  void index_general(HostContext const& ctx);
+  Searchable general(C const& ctx, graph::ItemLinks const& links) const;
+  Searchable general(HostContext const& ctx, Matrix<float> vectors) const;
+  void adopt_general(Searchable next) noexcept;
+  /// Its vectors out of `towers` from general ones.
   template <AnyContext C>
-  void build_index(C const& ctx);
-  void index_towers();
+  Searchable tower(C const& ctx, TwoTower const& towers,
+                   MatrixView<float const> general_vectors) const;
+  Searchable tower(TwoTower const& towers, Matrix<float> vectors) const;
+  void adopt_tower(Searchable next) noexcept;
+  /// Forgets items that were added: they are not of this training. `catalogue`: its ids.
+  std::optional<io::Vocabulary> catalogue_ids() const;
+  void forget_added(std::optional<io::Vocabulary> catalogue) noexcept;
   std::vector<NodeTypeId> catalogue_types() const;
 
   RecommenderConfig config_;

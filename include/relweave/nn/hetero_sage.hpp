@@ -66,7 +66,8 @@ class RELWEAVE_API HeteroSage {
   /// Weights uniform with variance 1 / fan_in, biases zero.
   void initialize(ParameterSet<T>& parameters, std::uint64_t seed) const;
 
-  /// blocks: one per layer, input side first; a whole graph passes its block for every layer.
+  /// blocks: one per layer, input side first; a whole graph passes its block for every layer, with
+  /// many relations as a graph::CompactBlock.
   /// inputs: one per node type, (n_src of the first block, in_features).
   void forward(HostContext const& ctx, ParameterSet<T> const& parameters,
                std::span<BlockView const> blocks, std::span<MatrixView<T const> const> inputs,

@@ -32,7 +32,7 @@ class RELWEAVE_API ExactIndex {
   explicit ExactIndex(MatrixView<float const> vectors, VectorView<NodeTypeId const> types = {},
                       VectorView<float const> bias = {});
 
-  /// Appends items, numbered from size() on.
+  /// Appends items, numbered from size() on, or changes nothing and throws.
   void add(MatrixView<float const> vectors, VectorView<NodeTypeId const> types = {},
            VectorView<float const> bias = {});
 

@@ -40,13 +40,23 @@ class RELWEAVE_API SampledBlocks {
     std::vector<RelationBlock> relations;
     std::vector<std::vector<NodeId>> source_rows;  // per relation
   };
+  /// A piece of work on one type: some destinations, relations or rows.
+  struct Part {
+    std::size_t type;
+    std::int64_t begin;
+    std::int64_t end;
+  };
   struct Layer {
     std::vector<Destination> destinations;     // per type
     std::vector<std::vector<NodeId>> sources;  // per type: graph nodes, destinations first
     std::vector<std::int64_t> source_counts;   // per type
     std::vector<std::int64_t> n_dst;           // per type
     std::vector<DestinationBlock> blocks;      // per type
+    std::vector<Part> node_parts, relation_parts, row_parts;
   };
+
+  static void append_parts(std::size_t type, std::int64_t n, std::int64_t grain,
+                           std::vector<Part>& parts);
 
   void make_views();
 
