@@ -84,10 +84,11 @@ class Buffer {
   VectorView<T, S> view() { return {data_, size_}; }
   VectorView<T const, S> view() const { return {data_, size_}; }
 
-  /// Makes `size` elements available without keeping their values. Allocates only to grow.
+  /// Makes `size` elements available without keeping their values. Allocates only to grow, then by
+  /// at least a quarter: sizes that change a little from step to step soon fit.
   void reset(std::int64_t size) {
     if (size > capacity_) {
-      *this = Buffer(size);
+      *this = Buffer(std::max(size, capacity_ + capacity_ / 4));
     }
     size_ = size;
   }
