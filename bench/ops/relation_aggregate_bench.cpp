@@ -1,6 +1,5 @@
 #include <benchmark/benchmark.h>
 
-#include <limits>
 #include <string>
 
 #include <relweave/ops/gather_rows/bandwidth.hpp>
@@ -20,7 +19,7 @@ template <typename T>
 struct Input {
   bench::WorkloadCsr csr;
   Matrix<T> messages, self, grad_out, out, grad_messages, grad_self;
-  RelationAggregateCache<T> cache;
+  RelationAggregateCache<Compute<T>> cache;
   RelationAggregateParams params;
 
   Input(bench::Workload const& w, Reduce reduce)
@@ -43,19 +42,23 @@ struct Input {
   }
 
   bool correct(HostContext const& ctx) {
-    Matrix<T> expected_out(out.rows(), d), expected_grad(grad_messages.rows(), d),
+    using C = Compute<T>;
+    Matrix<C> expected_out(out.rows(), d), expected_grad(grad_messages.rows(), d),
         expected_self(out.rows(), d);
-    RelationAggregateCache<T> expected_cache;
-    reference::relation_aggregate<T>(csr.view(), messages.view(), self.view(), params,
-                                     expected_out.view(), &expected_cache);
-    reference::relation_aggregate_backward<T>(csr.view(), expected_out.view(), expected_cache,
-                                              grad_out.view(), params, expected_grad.view(),
-                                              expected_self.view());
+    RelationAggregateCache<C> expected_cache;
+    reference::relation_aggregate<C>(csr.view(), bench::computed(messages).view(),
+                                     bench::computed(self).view(), params, expected_out.view(),
+                                     &expected_cache);
+    reference::relation_aggregate_backward<C>(csr.view(), expected_out.view(), expected_cache,
+                                              bench::computed(grad_out).view(), params,
+                                              expected_grad.view(), expected_self.view());
     forward(ctx);
     backward(ctx);
-    double const tolerance = 1e4 * static_cast<double>(std::numeric_limits<T>::epsilon());
-    return bench::largest_difference<T>(out.view(), expected_out.view()) < tolerance &&
-           bench::largest_difference<T>(grad_messages.view(), expected_grad.view()) < tolerance;
+    auto const differs = [](Matrix<T> const& got, Matrix<C> const& expected) {
+      return bench::largest_difference<C>(bench::computed(got).view(), expected.view()) >=
+             bench::tolerance<T>(1e4);
+    };
+    return !differs(out, expected_out) && !differs(grad_messages, expected_grad);
   }
 };
 
@@ -108,6 +111,10 @@ void add(bench::Workload const& w, std::string const& reduce_name, Reduce reduce
   for (bench::Workload const& w : bench::workloads) {
     add<float>(w, "max", Reduce::max);
     add<float>(w, "mean", Reduce::mean);
+  }
+  for (bench::Workload const& w : {bench::uniform, bench::zipf, bench::beyond_cache}) {
+    add<bfloat16>(w, "max", Reduce::max);
+    add<bfloat16>(w, "mean", Reduce::mean);
   }
   add<double>(bench::uniform, "max", Reduce::max);
   return true;
