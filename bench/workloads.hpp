@@ -142,6 +142,12 @@ Matrix<Compute<T>> computed(Matrix<T> const& from) {
   return to;
 }
 
+/// The largest difference of a result from that of the reference.
+template <typename T>
+double largest_difference(Matrix<T> const& got, Matrix<Compute<T>> const& expected) {
+  return largest_difference<Compute<T>>(computed(got).view(), expected.view());
+}
+
 /// What a result may differ by from the reference: `multiple` epsilons, and one rounding to T.
 template <typename T>
 double tolerance(double multiple) {

@@ -1,6 +1,5 @@
 #include <benchmark/benchmark.h>
 
-#include <limits>
 #include <string>
 #include <tuple>
 
@@ -16,30 +15,30 @@ namespace {
 
 constexpr std::int64_t d = 128;
 
+template <typename T>
 void run(benchmark::State& state, std::int64_t rows, bool backward) {
   HostContext const ctx{.threads = static_cast<int>(state.range(0))};
-  auto const x = bench::make_matrix<float>(rows, d, 2);
-  auto const grad_out = bench::make_matrix<float>(rows, d, 3);
-  Matrix<float> out(rows, d), grad_x(rows, d), norms(1, rows);
-  Matrix<float> expected(rows, d), expected_grad(rows, d);
+  auto const x = bench::make_matrix<T>(rows, d, 2);
+  auto const grad_out = bench::make_matrix<T>(rows, d, 3);
+  Matrix<T> out(rows, d), grad_x(rows, d);
+  Matrix<float> norms(1, rows), expected(rows, d), expected_grad(rows, d);
   VectorView<float> const norms_view{norms.data(), rows};
-  auto const forward = [&] { row_normalize<float>(ctx, x.view(), out.view(), norms_view); };
+  auto const forward = [&] { row_normalize<T>(ctx, x.view(), out.view(), norms_view); };
   auto const step = [&] {
     if (backward) {
-      row_normalize_backward<float>(ctx, out.view(), norms_view, grad_out.view(), grad_x.view());
+      row_normalize_backward<T>(ctx, out.view(), norms_view, grad_out.view(), grad_x.view());
     } else {
       forward();
     }
   };
-  reference::row_normalize<float>(x.view(), expected.view(), norms_view);
-  reference::row_normalize_backward<float>(expected.view(), norms_view, grad_out.view(),
-                                           expected_grad.view());
+  reference::row_normalize<float>(bench::computed(x).view(), expected.view(), norms_view);
   forward();
+  reference::row_normalize_backward<float>(bench::computed(out).view(), norms_view,
+                                           bench::computed(grad_out).view(), expected_grad.view());
   step();
-  double const difference =
-      backward ? bench::largest_difference<float>(grad_x.view(), expected_grad.view())
-               : bench::largest_difference<float>(out.view(), expected.view());
-  if (difference > 1e2 * static_cast<double>(std::numeric_limits<float>::epsilon())) {
+  double const difference = backward ? bench::largest_difference<T>(grad_x, expected_grad)
+                                     : bench::largest_difference<T>(out, expected);
+  if (difference > bench::tolerance<T>(1e2)) {
     state.SkipWithError("differs from the reference");
     return;
   }
@@ -47,18 +46,19 @@ void run(benchmark::State& state, std::int64_t rows, bool backward) {
     step();
   }
   state.counters["bytes/s"] =
-      benchmark::Counter(static_cast<double>(rows * d * 4 * (backward ? 3 : 2)),
+      benchmark::Counter(static_cast<double>(rows * d) * sizeof(T) * (backward ? 3 : 2),
                          benchmark::Counter::kIsIterationInvariantRate);
 }
 
-[[maybe_unused]] bool const registered = [] {
+template <typename T>
+void add() {
   for (bool const backward : {false, true}) {
     for (auto const& [name, rows] :
          {std::tuple{"training_step", 512L}, std::tuple{"graph", 60'000L}}) {
-      std::string const full =
-          std::string(backward ? "row_normalize_backward" : "row_normalize") + "/cpu/float/" + name;
+      std::string const full = std::string(backward ? "row_normalize_backward" : "row_normalize") +
+                               "/cpu/" + std::string(bench::type_name<T>) + "/" + name;
       benchmark::RegisterBenchmark(
-          full.c_str(), [=, r = rows](benchmark::State& state) { run(state, r, backward); })
+          full.c_str(), [=, r = rows](benchmark::State& state) { run<T>(state, r, backward); })
           ->ArgName("threads")
           ->Arg(1)
           ->Arg(2)
@@ -66,6 +66,11 @@ void run(benchmark::State& state, std::int64_t rows, bool backward) {
           ->Unit(benchmark::kMicrosecond);
     }
   }
+}
+
+[[maybe_unused]] bool const registered = [] {
+  add<float>();
+  add<bfloat16>();
   return true;
 }();
 

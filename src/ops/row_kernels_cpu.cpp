@@ -17,8 +17,10 @@ void add(T const* x, std::int64_t d, Compute<T>* sum) {
 }
 
 template <typename T>
-constexpr RowKernels<T> table{
-    .add = add<T>, .dot = cpu::dot<T>, .normalize = cpu::normalize_row<T, T>};
+constexpr RowKernels<T> table{.add = add<T>,
+                              .dot = cpu::dot<T>,
+                              .normalize = cpu::normalize_row<T, T>,
+                              .normalize_backward = cpu::normalize_row_backward<T>};
 
 }  // namespace
 

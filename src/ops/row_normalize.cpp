@@ -1,8 +1,5 @@
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
-#include <algorithm>
-#include <cmath>
-
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/ops/detail/row_kernels.hpp>
@@ -37,7 +34,6 @@ template <HostScalar T>
 void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
                             In<VectorView<Compute<T> const>> norms,
                             In<MatrixView<T const>> grad_out, MatrixView<T> grad_x) {
-  using C = Compute<T>;
   constexpr std::string_view here = "row_normalize_backward";
   expect_shape(here, "grad_out", grad_out, out.rows, out.cols);
   expect_shape(here, "grad_x", grad_x, out.rows, out.cols);
@@ -45,28 +41,8 @@ void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
   auto const& kernels = detail::row_kernels<T>(ctx);
   parallel_for_blocks(ctx, out.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      T const* const y = out.row_data(r);
-      T const* const g = grad_out.row_data(r);
-      C const along = kernels.dot(y, g, out.cols);
-      C const norm = norms[r];
-      T* const to = grad_x.row_data(r);
-      if (norm == 0) {
-        std::fill_n(to, out.cols, T{});
-        continue;
-      }
-      auto const across = [&](std::int64_t c) {
-        return static_cast<C>(g[c]) - static_cast<C>(y[c]) * along;
-      };
-      C const scale = 1 / norm;
-      if (std::isinf(scale)) {  // a subnormal norm: its reciprocal overflows
-        for (std::int64_t c = 0; c < out.cols; ++c) {
-          to[c] = static_cast<T>(across(c) / norm);
-        }
-      } else {
-        for (std::int64_t c = 0; c < out.cols; ++c) {
-          to[c] = static_cast<T>(across(c) * scale);
-        }
-      }
+      kernels.normalize_backward(out.row_data(r), norms[r], grad_out.row_data(r), out.cols,
+                                 grad_x.row_data(r));
     }
   });
 }

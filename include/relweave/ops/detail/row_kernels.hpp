@@ -21,6 +21,9 @@ struct RowKernels {
 
   /// to = from / norm, zeros as they are; returns the norm. `to` may be `from`.
   Compute<T> (*normalize)(T const* from, std::int64_t d, T* to);
+
+  /// to = (grad_y - <grad_y, y> y) / norm, zeros for a norm of 0. `to` may be `y` or `grad_y`.
+  void (*normalize_backward)(T const* y, Compute<T> norm, T const* grad_y, std::int64_t d, T* to);
 };
 
 /// Defined once per instruction set, in src/ops/row_kernels_cpu.cpp.

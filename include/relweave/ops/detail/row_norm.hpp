@@ -78,5 +78,18 @@ C normalize_row(From const* from, std::int64_t d, To* to) {
   return largest * norm;
 }
 
+/// Writes the gradient in a row whose norm was `norm` and that became `y`, from that in y: none for
+/// a norm of 0. `to` may be either.
+template <typename T, typename C = Compute<T>>
+void normalize_row_backward(T const* y, C norm, T const* grad_y, std::int64_t d, T* to) {
+  C const along = dot(y, grad_y, d);  // the part of grad_y that only changes the norm
+  C const scale = 1 / norm;
+  bool const divide = scale - scale != 0;  // a subnormal norm: its reciprocal overflows
+  simd::for_pieces<T, 1>(0, d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
+    auto const across = simd::load<L>(grad_y + f) - simd::load<L>(y + f) * along;
+    simd::store(to + f, norm == 0 ? simd::Pack<C, L>{} : divide ? across / norm : across * scale);
+  });
+}
+
 }  // namespace RELWEAVE_ISA_NAMESPACE
 }  // namespace relweave::ops::cpu
