@@ -42,7 +42,7 @@ inline constexpr Workload hub{"hub", 20'000, 3, 20'000, 18, 0, 120'000};
 inline constexpr Workload many_relations{"many_relations", 10'000, 60, 2'000, 2, 0.5, 0};
 inline constexpr Workload co_interaction{"co_interaction", 1'000, 6, 1'000, 10, 0, 0};
 /// beyond_cache: no relation's messages fit a cache of 32 MB, in bfloat16 neither.
-inline constexpr Workload beyond_cache{"beyond_cache", 20'000, 1, 200'000, 40, 0, 0};
+inline constexpr Workload beyond_cache{"beyond_cache", 5'000, 1, 200'000, 40, 0, 0};
 inline constexpr Workload workloads[] = {uniform,        zipf,           hub,
                                          many_relations, co_interaction, beyond_cache};
 
