@@ -11,6 +11,9 @@
 #include <relweave/core/context.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/core/simd.hpp>
+#include <relweave/core/types.hpp>
+#include <relweave/core/views.hpp>
+#include <relweave/ops/gather_rows/bandwidth.hpp>
 
 // What all benchmarks do alike: names with one and two threads, counters, and the peak of streams.
 
@@ -46,6 +49,18 @@ inline void report(benchmark::State& state, char const* name, double amount) {
 inline void report_bytes(benchmark::State& state, std::int64_t bytes, double peak) {
   report(state, "bytes/s", static_cast<double>(bytes));
   report(state, "peak_share", static_cast<double>(bytes) / peak);
+}
+
+template <typename T>
+inline constexpr auto size_of = static_cast<std::int64_t>(sizeof(T));
+
+/// The same, with the bandwidth of a bare gather of the rows that `list` names as the peak.
+template <typename T>
+void report_gather(benchmark::State& state, std::int64_t bytes, HostContext const& ctx,
+                   MatrixView<T const> rows, VectorView<NodeId const> list) {
+  MatrixView<float const> const words{reinterpret_cast<float const*>(rows.data), rows.rows,
+                                      rows.cols * size_of<T> / 4, rows.stride * size_of<T> / 4};
+  report_bytes(state, bytes, ops::gather_bandwidth(ctx, words, list));
 }
 
 /// Bytes per second, read and written, of x += 1 over an array of `bytes`: what an operation can

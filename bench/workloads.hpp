@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
@@ -39,7 +41,10 @@ inline constexpr Workload zipf{"zipf", 20'000, 3, 20'000, 20, 0.8, 0};
 inline constexpr Workload hub{"hub", 20'000, 3, 20'000, 18, 0, 120'000};
 inline constexpr Workload many_relations{"many_relations", 10'000, 60, 2'000, 2, 0.5, 0};
 inline constexpr Workload co_interaction{"co_interaction", 1'000, 6, 1'000, 10, 0, 0};
-inline constexpr Workload workloads[] = {uniform, zipf, hub, many_relations, co_interaction};
+/// beyond_cache: no relation's messages fit a cache of 32 MB, in bfloat16 neither.
+inline constexpr Workload beyond_cache{"beyond_cache", 5'000, 1, 200'000, 40, 0, 0};
+inline constexpr Workload workloads[] = {uniform,        zipf,           hub,
+                                         many_relations, co_interaction, beyond_cache};
 
 /// Scores of a batch: one row per example, one column per candidate.
 struct ScoreWorkload {
@@ -153,6 +158,30 @@ double largest_difference(MatrixView<T const> a, MatrixView<T const> b) {
 }
 
 template <typename T>
-constexpr std::string_view type_name = sizeof(T) == 4 ? "float" : "double";
+constexpr std::string_view type_name = sizeof(T) == 2   ? "bfloat16"
+                                       : sizeof(T) == 4 ? "float"
+                                                        : "double";
+
+/// The same numbers in the type that they are computed in, for the reference.
+template <typename T>
+Matrix<Compute<T>> computed(Matrix<T> const& from) {
+  Matrix<Compute<T>> to(from.rows(), from.cols());
+  std::transform(from.data(), from.data() + from.rows() * from.cols(), to.data(),
+                 [](T x) { return static_cast<Compute<T>>(x); });
+  return to;
+}
+
+/// The largest difference of a result from that of the reference.
+template <typename T>
+double largest_difference(Matrix<T> const& got, Matrix<Compute<T>> const& expected) {
+  return largest_difference<Compute<T>>(computed(got).view(), expected.view());
+}
+
+/// What a result may differ by from the reference: `multiple` epsilons, and one rounding to T.
+template <typename T>
+double tolerance(double multiple) {
+  return multiple * static_cast<double>(std::numeric_limits<Compute<T>>::epsilon()) +
+         (std::is_same_v<T, bfloat16> ? 1.0 / 256 : 0.0);
+}
 
 }  // namespace relweave::bench

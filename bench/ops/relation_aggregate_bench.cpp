@@ -1,12 +1,9 @@
-#include <benchmark/benchmark.h>
-
-#include <limits>
 #include <string>
 
-#include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/relation_aggregate/reference.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
+#include <measure.hpp>
 #include <workloads.hpp>
 
 using namespace relweave;
@@ -20,7 +17,7 @@ template <typename T>
 struct Input {
   bench::WorkloadCsr csr;
   Matrix<T> messages, self, grad_out, out, grad_messages, grad_self;
-  RelationAggregateCache<T> cache;
+  RelationAggregateCache<Compute<T>> cache;
   RelationAggregateParams params;
 
   Input(bench::Workload const& w, Reduce reduce)
@@ -43,25 +40,27 @@ struct Input {
   }
 
   bool correct(HostContext const& ctx) {
-    Matrix<T> expected_out(out.rows(), d), expected_grad(grad_messages.rows(), d),
+    using C = Compute<T>;
+    Matrix<C> expected_out(out.rows(), d), expected_grad(grad_messages.rows(), d),
         expected_self(out.rows(), d);
-    RelationAggregateCache<T> expected_cache;
-    reference::relation_aggregate<T>(csr.view(), messages.view(), self.view(), params,
-                                     expected_out.view(), &expected_cache);
-    reference::relation_aggregate_backward<T>(csr.view(), expected_out.view(), expected_cache,
-                                              grad_out.view(), params, expected_grad.view(),
-                                              expected_self.view());
+    RelationAggregateCache<C> expected_cache;
+    reference::relation_aggregate<C>(csr.view(), bench::computed(messages).view(),
+                                     bench::computed(self).view(), params, expected_out.view(),
+                                     &expected_cache);
+    reference::relation_aggregate_backward<C>(csr.view(), expected_out.view(), expected_cache,
+                                              bench::computed(grad_out).view(), params,
+                                              expected_grad.view(), expected_self.view());
     forward(ctx);
     backward(ctx);
-    double const tolerance = 1e4 * static_cast<double>(std::numeric_limits<T>::epsilon());
-    return bench::largest_difference<T>(out.view(), expected_out.view()) < tolerance &&
-           bench::largest_difference<T>(grad_messages.view(), expected_grad.view()) < tolerance;
+    double const tolerance = bench::tolerance<T>(1e4);
+    return bench::largest_difference<T>(out, expected_out) < tolerance &&
+           bench::largest_difference<T>(grad_messages, expected_grad) < tolerance;
   }
 };
 
 template <typename T>
 void run(benchmark::State& state, bench::Workload const& w, Reduce reduce, bool backward) {
-  HostContext const ctx{.threads = static_cast<int>(state.range(0))};
+  HostContext const ctx = bench::context_of(state);
   Input<T> input(w, reduce);
   if (!input.correct(ctx)) {
     state.SkipWithError("differs from the reference");
@@ -74,17 +73,11 @@ void run(benchmark::State& state, bench::Workload const& w, Reduce reduce, bool 
       input.forward(ctx);
     }
   }
-  auto const edges = static_cast<double>(std::ssize(input.csr.cols));
-  auto const rate = benchmark::Counter::kIsIterationInvariantRate;
-  double const bytes = edges * (d * sizeof(T) + sizeof(NodeId));
-  state.counters["edges/s"] = benchmark::Counter(edges, rate);
+  std::int64_t const edges = std::ssize(input.csr.cols);
+  bench::report(state, "edges/s", static_cast<double>(edges));
   if (!backward) {
-    state.counters["bytes/s"] = benchmark::Counter(bytes, rate);
-    if constexpr (std::same_as<T, float>) {
-      auto const& csr = input.csr;
-      double const peak = ops::gather_bandwidth(ctx, input.messages.view(), csr.view().cols);
-      state.counters["peak_share"] = benchmark::Counter(bytes / peak, rate);
-    }
+    bench::report_gather<T>(state, edges * (d * bench::size_of<T> + 4), ctx, input.messages.view(),
+                            input.csr.view().cols);
   }
 }
 
@@ -94,13 +87,8 @@ void add(bench::Workload const& w, std::string const& reduce_name, Reduce reduce
     std::string const name =
         std::string(backward ? "relation_aggregate_backward" : "relation_aggregate") + "." +
         reduce_name + "/cpu/" + std::string(bench::type_name<T>) + "/" + std::string(w.name);
-    benchmark::RegisterBenchmark(
-        name.c_str(), [=](benchmark::State& state) { run<T>(state, w, reduce, backward); })
-        ->ArgName("threads")
-        ->Arg(1)
-        ->Arg(2)
-        ->UseRealTime()
-        ->Unit(benchmark::kMillisecond);
+    bench::add(name, benchmark::kMillisecond,
+               [=](benchmark::State& state) { run<T>(state, w, reduce, backward); });
   }
 }
 
@@ -108,6 +96,10 @@ void add(bench::Workload const& w, std::string const& reduce_name, Reduce reduce
   for (bench::Workload const& w : bench::workloads) {
     add<float>(w, "max", Reduce::max);
     add<float>(w, "mean", Reduce::mean);
+  }
+  for (bench::Workload const& w : {bench::uniform, bench::zipf, bench::beyond_cache}) {
+    add<bfloat16>(w, "max", Reduce::max);
+    add<bfloat16>(w, "mean", Reduce::mean);
   }
   add<double>(bench::uniform, "max", Reduce::max);
   return true;

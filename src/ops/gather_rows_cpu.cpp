@@ -22,4 +22,9 @@ ScatterRowsKernels<double> const& scatter_rows_kernels<Isa::RELWEAVE_ISA_NAMESPA
   return table<double>;
 }
 
+template <>
+ScatterRowsKernels<bfloat16> const& scatter_rows_kernels<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
+}
+
 }  // namespace relweave::ops::cpu

@@ -196,7 +196,7 @@ void linear_backward(HostContext const& ctx, In<MatrixView<T const>> x,
   if (!gradients.bias.empty()) {
     auto const& kernels = detail::row_kernels<T>(ctx);
     for (std::int64_t r = 0; r < m; ++r) {
-      kernels.axpy(T{1}, grad.row_data(r), n, gradients.bias.data);
+      kernels.add(grad.row_data(r), n, gradients.bias.data);
     }
   }
 }

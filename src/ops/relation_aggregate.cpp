@@ -5,6 +5,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/ops/relation_aggregate/arg.hpp>
 #include <relweave/ops/relation_aggregate/tuning.hpp>
 
@@ -64,11 +65,13 @@ bool each_fits(VectorView<MessageRange const> ranges, std::int64_t d) {
 
 }  // namespace
 
-template <Scalar T>
+template <HostScalar T>
 void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
                         In<MatrixView<T const>> messages, In<MatrixView<T const>> self,
                         RelationAggregateParams const& params, MatrixView<T> out,
-                        RelationAggregateCache<T>* cache) {
+                        RelationAggregateCache<Compute<T>>* cache) {
+  ProfileScope const profile("relation_aggregate");
+  using C = Compute<T>;
   constexpr std::string_view here = "relation_aggregate";
   std::int64_t const d = out.cols;
   expect_shape(here, "out", out, csr.n_dst, d);
@@ -85,6 +88,13 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
   bool const by_relation = many && each_fits<T>(ranges, d);
   auto const& kernels = relation_aggregate_kernels<T>(ctx);
   Hubs const hubs = find_hubs(csr, scan);
+  MatrixView<C> const sums = [&] {
+    if constexpr (std::same_as<T, C>) {
+      return out;
+    } else {
+      return scratch.matrix<C>(by_relation ? csr.n_dst : 0, d);
+    }
+  }();
   cpu::AggregateArguments<T> arguments{
       .row_offsets = csr.row_offsets.data,
       .cols = csr.cols.data,
@@ -97,10 +107,12 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
       .self_stride = self.stride,
       .out = out.data,
       .out_stride = out.stride,
+      .sums = sums.data,
+      .sums_stride = sums.stride,
       .params = params,
       .arg_width = detail::arg_width_of(scan.largest_degree),
       .hubs = hubs.rows.data(),
-      .partial_values = scratch.vector<T>(std::ssize(hubs.chunks) * d).data,
+      .partial_values = scratch.vector<C>(std::ssize(hubs.chunks) * d).data,
       .partial_slots = scratch.vector<std::int32_t>(std::ssize(hubs.chunks) * d).data};
   if (cache != nullptr) {
     cache->csr_fingerprint = csr_fingerprint(ctx, csr);
@@ -126,18 +138,23 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
   for (std::int64_t r = 0; r == 0 || r < csr.relations; r += step) {
     cpu::AggregatePass const pass{r, std::min<std::int64_t>(r + step, csr.relations)};
     parallel_for(ctx, partition.tasks(), [&](std::int64_t task) {
-      kernels.forward(arguments, pass, partition.begin(task), partition.begin(task + 1));
+      Workspace::Scope row(scratch_of(HostContext{}));  // of the thread that runs the task
+      cpu::AggregateArguments<T> of_task = arguments;
+      if (!std::same_as<T, C> && !by_relation) {
+        of_task.sums = row.vector<C>(params.l2_normalize ? d : 0).data;
+        of_task.sums_stride = 0;
+      }
+      kernels.forward(of_task, pass, partition.begin(task), partition.begin(task + 1));
     });
   }
 }
 
-template void relation_aggregate<float>(HostContext const&, RelationCsrView<> const&,
-                                        MatrixView<float const>, MatrixView<float const>,
-                                        RelationAggregateParams const&, MatrixView<float>,
-                                        RelationAggregateCache<float>*);
-template void relation_aggregate<double>(HostContext const&, RelationCsrView<> const&,
-                                         MatrixView<double const>, MatrixView<double const>,
-                                         RelationAggregateParams const&, MatrixView<double>,
-                                         RelationAggregateCache<double>*);
+#define RELWEAVE_INSTANTIATE(T)                                                               \
+  template void relation_aggregate<T>(                                                        \
+      HostContext const&, RelationCsrView<> const&, MatrixView<T const>, MatrixView<T const>, \
+      RelationAggregateParams const&, MatrixView<T>, RelationAggregateCache<Compute<T>>*)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::ops

@@ -6,6 +6,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/ops/relation_aggregate/arg.hpp>
 #include <relweave/ops/relation_aggregate/relation_aggregate.hpp>
 
@@ -19,9 +20,9 @@ namespace {
 
 constexpr std::string_view here = "relation_aggregate_backward";
 
-template <typename T>
+template <typename C>
 void check_cache(HostContext const& ctx, RelationCsrView<> const& csr,
-                 RelationAggregateCache<T> const& cache, CsrScan const& scan,
+                 RelationAggregateCache<C> const& cache, CsrScan const& scan,
                  RelationAggregateParams const& params, std::int64_t d) {
   constexpr std::string_view remedy = "Pass the cache of the forward pass with the same csr.";
   if (cache.csr_fingerprint == 0) {
@@ -86,13 +87,14 @@ std::span<RelationGroup const> group_relations(VectorView<MessageRange const> ra
 
 }  // namespace
 
-template <Scalar T>
+template <HostScalar T>
 void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const& csr,
                                  In<MatrixView<T const>> out,
-                                 RelationAggregateCache<T> const& cache,
+                                 RelationAggregateCache<Compute<T>> const& cache,
                                  In<MatrixView<T const>> grad_out,
                                  RelationAggregateParams const& params, MatrixView<T> grad_messages,
                                  MatrixView<T> grad_self) {
+  ProfileScope const profile("relation_aggregate_backward");
   std::int64_t const d = grad_out.cols;
   expect_shape(here, "grad_out", grad_out, csr.n_dst, d);
   expect_shape(here, "out", out, csr.n_dst, d);
@@ -142,23 +144,19 @@ void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const
   parallel_for(ctx, std::ssize(groups) * tiles.count(), [&](std::int64_t task) {
     RelationGroup const& group = groups[static_cast<std::size_t>(task / tiles.count())];
     tiles.overwrite(grad_messages, group.rows.begin, group.rows.end, task % tiles.count(),
-                    [&](SumTile<T> const& tile) {
+                    [&](SumTile<Compute<T>> const& tile) {
                       kernels.scatter(arguments, group.relations, group.count, csr.n_dst, tile);
                     });
   });
 }
 
-template void relation_aggregate_backward<float>(HostContext const&, RelationCsrView<> const&,
-                                                 MatrixView<float const>,
-                                                 RelationAggregateCache<float> const&,
-                                                 MatrixView<float const>,
-                                                 RelationAggregateParams const&, MatrixView<float>,
-                                                 MatrixView<float>);
-template void relation_aggregate_backward<double>(HostContext const&, RelationCsrView<> const&,
-                                                  MatrixView<double const>,
-                                                  RelationAggregateCache<double> const&,
-                                                  MatrixView<double const>,
-                                                  RelationAggregateParams const&,
-                                                  MatrixView<double>, MatrixView<double>);
+#define RELWEAVE_INSTANTIATE(T)                                          \
+  template void relation_aggregate_backward<T>(                          \
+      HostContext const&, RelationCsrView<> const&, MatrixView<T const>, \
+      RelationAggregateCache<Compute<T>> const&, MatrixView<T const>,    \
+      RelationAggregateParams const&, MatrixView<T>, MatrixView<T>)
+RELWEAVE_INSTANTIATE(float);
+RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::ops

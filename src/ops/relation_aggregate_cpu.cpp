@@ -28,4 +28,10 @@ relation_aggregate_kernels<Isa::RELWEAVE_ISA_NAMESPACE, double>() {
   return table<double>;
 }
 
+template <>
+RelationAggregateKernels<bfloat16> const&
+relation_aggregate_kernels<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
+}
+
 }  // namespace relweave::ops::cpu

@@ -1,39 +1,42 @@
-// Compiled once per instruction set: plain pointers and explicit vectors only, no std templates,
-// whose weak symbols the linker would merge across instruction sets.
+// Compiled once per instruction set. No std templates here: the linker would merge their weak
+// symbols across instruction sets.
 
 #include <relweave/core/simd.hpp>
 #include <relweave/ops/detail/row_kernels.hpp>
 #include <relweave/ops/detail/row_norm.hpp>
 
-namespace relweave::ops::detail::RELWEAVE_ISA_NAMESPACE {
+namespace relweave::ops::detail {
 
 namespace {
 
-using simd::lanes;
-using simd::load;
-using simd::store;
-
 template <typename T>
-void axpy(T a, T const* x, std::int64_t d, T* y) {
-  std::int64_t f = 0;
-  for (; f + lanes<T> <= d; f += lanes<T>) {
-    store(y + f, load<lanes<T>>(y + f) + a * load<lanes<T>>(x + f));
-  }
-  for (; f < d; ++f) {
-    y[f] += a * x[f];
-  }
+void add(T const* x, std::int64_t d, Compute<T>* sum) {
+  simd::for_pieces<T, 1>(0, d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
+    simd::store(sum + f, simd::load<L>(sum + f) + simd::load<L>(x + f));
+  });
 }
 
 template <typename T>
-constexpr RowKernels<T> make_table() {
-  return {.axpy = axpy<T>, .dot = cpu::dot<T>, .normalize = cpu::normalize_row<T>};
-}
+constexpr RowKernels<T> table{.add = add<T>,
+                              .dot = cpu::dot<T>,
+                              .normalize = cpu::normalize_row<T, T>,
+                              .normalize_backward = cpu::normalize_row_backward<T>};
 
 }  // namespace
 
-extern RowKernels<float> const kernels_float;
-extern RowKernels<double> const kernels_double;
-RowKernels<float> const kernels_float = make_table<float>();
-RowKernels<double> const kernels_double = make_table<double>();
+template <>
+RowKernels<float> const& row_kernels_of<Isa::RELWEAVE_ISA_NAMESPACE, float>() {
+  return table<float>;
+}
 
-}  // namespace relweave::ops::detail::RELWEAVE_ISA_NAMESPACE
+template <>
+RowKernels<double> const& row_kernels_of<Isa::RELWEAVE_ISA_NAMESPACE, double>() {
+  return table<double>;
+}
+
+template <>
+RowKernels<bfloat16> const& row_kernels_of<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
+}
+
+}  // namespace relweave::ops::detail

@@ -1,10 +1,8 @@
 #include <relweave/ops/row_normalize/row_normalize.hpp>
 
-#include <algorithm>
-#include <cmath>
-
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/ops/detail/row_kernels.hpp>
 
 namespace relweave::ops {
@@ -15,9 +13,10 @@ constexpr std::int64_t rows_per_task = 256;
 
 }  // namespace
 
-template <Scalar T>
+template <HostScalar T>
 void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x, MatrixView<T> out,
-                   In<VectorView<T>> norms) {
+                   In<VectorView<Compute<T>>> norms) {
+  ProfileScope const profile("row_normalize");
   expect_shape("row_normalize", "out", out, x.rows, x.cols);
   if (!norms.empty()) {
     expect_size("row_normalize", "norms", norms, x.rows);
@@ -25,7 +24,7 @@ void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x, MatrixView
   auto const& kernels = detail::row_kernels<T>(ctx);
   parallel_for_blocks(ctx, x.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      T const norm = kernels.normalize(x.row_data(r), x.cols, out.row_data(r));
+      Compute<T> const norm = kernels.normalize(x.row_data(r), x.cols, out.row_data(r));
       if (!norms.empty()) {
         norms[r] = norm;
       }
@@ -33,10 +32,11 @@ void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x, MatrixView
   });
 }
 
-template <Scalar T>
+template <HostScalar T>
 void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
-                            In<VectorView<T const>> norms, In<MatrixView<T const>> grad_out,
-                            MatrixView<T> grad_x) {
+                            In<VectorView<Compute<T> const>> norms,
+                            In<MatrixView<T const>> grad_out, MatrixView<T> grad_x) {
+  ProfileScope const profile("row_normalize_backward");
   constexpr std::string_view here = "row_normalize_backward";
   expect_shape(here, "grad_out", grad_out, out.rows, out.cols);
   expect_shape(here, "grad_x", grad_x, out.rows, out.cols);
@@ -44,35 +44,20 @@ void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
   auto const& kernels = detail::row_kernels<T>(ctx);
   parallel_for_blocks(ctx, out.rows, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
-      T const* const y = out.row_data(r);
-      T const* const g = grad_out.row_data(r);
-      T const along = kernels.dot(y, g, out.cols);
-      T const norm = norms[r];
-      T* const to = grad_x.row_data(r);
-      if (norm == 0) {
-        std::fill_n(to, out.cols, T{0});
-        continue;
-      }
-      T const scale = 1 / norm;
-      if (std::isinf(scale)) {  // a subnormal norm: its reciprocal overflows
-        for (std::int64_t c = 0; c < out.cols; ++c) {
-          to[c] = (g[c] - y[c] * along) / norm;
-        }
-      } else {
-        for (std::int64_t c = 0; c < out.cols; ++c) {
-          to[c] = (g[c] - y[c] * along) * scale;
-        }
-      }
+      kernels.normalize_backward(out.row_data(r), norms[r], grad_out.row_data(r), out.cols,
+                                 grad_x.row_data(r));
     }
   });
 }
 
-#define RELWEAVE_INSTANTIATE(T)                                                          \
-  template void row_normalize<T>(HostContext const&, MatrixView<T const>, MatrixView<T>, \
-                                 VectorView<T>);                                         \
-  template void row_normalize_backward<T>(HostContext const&, MatrixView<T const>,       \
-                                          VectorView<T const>, MatrixView<T const>, MatrixView<T>)
+#define RELWEAVE_INSTANTIATE(T)                                                              \
+  template void row_normalize<T>(HostContext const&, MatrixView<T const>, MatrixView<T>,     \
+                                 VectorView<Compute<T>>);                                    \
+  template void row_normalize_backward<T>(HostContext const&, MatrixView<T const>,           \
+                                          VectorView<Compute<T> const>, MatrixView<T const>, \
+                                          MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::ops

@@ -22,4 +22,9 @@ SegmentMeanKernels<double> const& segment_mean_kernels<Isa::RELWEAVE_ISA_NAMESPA
   return table<double>;
 }
 
+template <>
+SegmentMeanKernels<bfloat16> const& segment_mean_kernels<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
+}
+
 }  // namespace relweave::ops::cpu

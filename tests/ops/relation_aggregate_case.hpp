@@ -59,8 +59,8 @@ struct AggregateCase {
   }
 };
 
-template <typename T>
-bool same_arg(ops::RelationAggregateCache<T> const& a, ops::RelationAggregateCache<T> const& b) {
+template <typename T, typename U>
+bool same_arg(ops::RelationAggregateCache<T> const& a, ops::RelationAggregateCache<U> const& b) {
   return a.arg_width == b.arg_width && a.arg.size() == b.arg.size() &&
          std::equal(a.arg.data(), a.arg.data() + a.arg.size(), b.arg.data());
 }

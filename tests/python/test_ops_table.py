@@ -17,7 +17,9 @@ def declarations(op: str) -> dict[str, list[str]]:
     """Return the comment's lines of every public function that the header of `op` declares."""
     header = (ROOT / f"include/relweave/ops/{op}/{op}.hpp").read_text()
     found = re.findall(
-        r"((?:^///.*\n)*)^template <Scalar T>\nRELWEAVE_API void (\w+)\(", header, re.MULTILINE
+        r"((?:^///.*\n)*)^template <(?:Host)?Scalar T>\nRELWEAVE_API void (\w+)\(",
+        header,
+        re.MULTILINE,
     )
     return {name: comment.splitlines() for comment, name in found}
 

@@ -1,12 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <type_traits>
 
-#include <relweave/core/bfloat16.hpp>
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/cuda.hpp>
+
+#include <support/rounded.hpp>
 
 namespace relweave::test {
 
@@ -53,24 +52,5 @@ class Device {
   OwnedStream stream_;
   DeviceWorkspace workspace_;
 };
-
-/// The same numbers as another type, rounded.
-template <typename To, typename From>
-Matrix<To> converted(Matrix<From> const& from) {
-  Matrix<To> to(from.rows(), from.cols());
-  std::transform(from.data(), from.data() + from.rows() * from.cols(), to.data(),
-                 [](From x) { return static_cast<To>(static_cast<float>(x)); });
-  return to;
-}
-
-/// The numbers as T holds them.
-template <typename T>
-Matrix<float> stored_as(Matrix<float> const& from) {
-  return converted<float>(converted<T>(from));
-}
-
-/// The largest relative error of rounding to T.
-template <typename T>
-inline constexpr double rounding = std::is_same_v<T, bfloat16> ? 1.0 / 256 : 1.0 / (1 << 24);
 
 }  // namespace relweave::test

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include <relweave/core/buffer.hpp>
@@ -56,7 +57,8 @@ class StridedMatrix {
   bool intact() {
     auto const gaps = storage_.view().col_slice(cols_, storage_.cols() - cols_);
     for (std::int64_t r = 0; r < gaps.rows; ++r) {
-      if (!std::all_of(gaps.row(r).begin(), gaps.row(r).end(), [](T x) { return x == marker; })) {
+      if (!std::all_of(gaps.row(r).begin(), gaps.row(r).end(),
+                       [](T const& x) { return std::memcmp(&x, &marker, sizeof(T)) == 0; })) {
         return false;
       }
     }

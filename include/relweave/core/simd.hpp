@@ -2,6 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include <relweave/core/types.hpp>
 
 // Kernels are compiled once per instruction set, each time in a namespace of that name, so that the
 // linker never merges their templates. Whoever includes a backend header gets the instruction set
@@ -23,9 +27,9 @@ inline constexpr std::int64_t vector_bytes = 32;
 inline constexpr std::int64_t vector_bytes = 16;
 #endif
 
-/// Elements of T in a register.
+/// Elements of T in a register, as they are computed with.
 template <typename T>
-inline constexpr std::int64_t lanes = vector_bytes / static_cast<std::int64_t>(sizeof(T));
+inline constexpr std::int64_t lanes = vector_bytes / static_cast<std::int64_t>(sizeof(Compute<T>));
 
 template <typename T, std::int64_t L>
 struct PackOf {
@@ -62,16 +66,46 @@ using Vec = Pack<T, lanes<T>>;
 template <typename T>
 using IndexVec = IndexPack<T, lanes<T>>;
 
+/// L floats whose upper halves are `bits`. Registers beyond 16 bytes interleave with zeros: g++ 12
+/// converts to wider integers in two halves, at twice the instructions.
+template <std::int64_t L, int... place>
+[[gnu::always_inline]] inline Pack<float, L> widen(Pack<std::uint16_t, L> const& bits,
+                                                   std::integer_sequence<int, place...>) {
+  if constexpr (L * sizeof(float) > 16) {
+    return reinterpret_cast<Pack<float, L>>(__builtin_shufflevector(
+        Pack<std::uint16_t, L>{}, bits, (place % 2 == 0 ? 0 : int{L} + place / 2)...));
+  } else {
+    return reinterpret_cast<Pack<float, L>>(__builtin_convertvector(bits, Pack<std::uint32_t, L>)
+                                            << 16);
+  }
+}
+
+/// L elements from p on, bfloat16 as floats.
 template <std::int64_t L, typename T>
-[[gnu::always_inline]] inline Pack<T, L> load(T const* p) {
-  Pack<T, L> v;
-  __builtin_memcpy(&v, p, sizeof(v));
-  return v;
+[[gnu::always_inline]] inline Pack<Compute<T>, L> load(T const* p) {
+  if constexpr (std::is_same_v<T, bfloat16>) {
+    return widen<L>(load<L>(&p->bits), std::make_integer_sequence<int, 2 * L>{});
+  } else {
+    Pack<T, L> v;
+    __builtin_memcpy(&v, p, sizeof(v));
+    return v;
+  }
 }
 
 template <typename T, typename V>
 [[gnu::always_inline]] inline void store(T* p, V const& v) {
   __builtin_memcpy(p, &v, sizeof(v));
+}
+
+/// Rounds to nearest, ties to even, and keeps NaN, as bfloat16(float) does.
+template <typename V>
+[[gnu::always_inline]] inline void store(bfloat16* p, V const& v) {
+  constexpr std::int64_t L = sizeof(V) / sizeof(float);
+  using Words = Pack<std::uint32_t, L>;
+  auto const word = reinterpret_cast<Words>(v);
+  Words const nearest = word + 0x7FFFU + ((word >> 16) & 1U);
+  Words const rounded = v == v ? nearest : word | 0x400000U;
+  store(&p->bits, __builtin_convertvector(rounded >> 16, Pack<std::uint16_t, L>));
 }
 
 /// Fetches `bytes` from p on into the first-level cache.

@@ -36,6 +36,16 @@ template <typename T>
 concept Scalar = std::same_as < std::remove_const_t<T>,
 float > || std::same_as<std::remove_const_t<T>, double>;
 
+/// Element types of the host ops that move rows: those of Scalar, and bfloat16 for storage with
+/// sums in float.
+template <typename T>
+concept HostScalar = Scalar<T> || std::same_as<std::remove_const_t<T>, bfloat16>;
+
+/// What numbers of type T are computed in: float for bfloat16, T itself otherwise.
+template <typename T>
+using Compute = std::conditional_t<std::is_same_v<std::remove_const_t<T>, bfloat16>, float,
+                                   std::remove_const_t<T>>;
+
 /// Element types on a device: float, and bfloat16 for storage with sums in float.
 template <typename T>
 concept DeviceScalar = std::same_as < std::remove_const_t<T>,

@@ -50,12 +50,12 @@ template <typename T, std::int64_t L, std::int64_t N>
 }
 
 /// Maxima over the rows of a list that is not empty, with their slots, counted from `slot`.
-template <std::int64_t L, std::int64_t N, typename T>
-[[gnu::always_inline]] inline Reduced<T, L, N> max_of(RowList<T> const& list, std::int64_t offset,
+template <std::int64_t L, std::int64_t N, typename T, typename C = Compute<T>>
+[[gnu::always_inline]] inline Reduced<C, L, N> max_of(RowList<T> const& list, std::int64_t offset,
                                                       std::int64_t slot = 0) {
-  using Index = typename simd::IndexOf<T>::Type;
-  Reduced<T, L, N> best;
-  simd::IndexPack<T, L> position = simd::IndexPack<T, L>{} + static_cast<Index>(slot);
+  using Index = typename simd::IndexOf<C>::Type;
+  Reduced<C, L, N> best;
+  simd::IndexPack<C, L> position = simd::IndexPack<C, L>{} + static_cast<Index>(slot);
   prefetch_ahead(list, 0, offset, N * L * static_cast<std::int64_t>(sizeof(T)));
   T const* const first = list.data + list.rows[0] * list.stride + offset;
   for (std::int64_t v = 0; v < N; ++v) {
@@ -74,12 +74,13 @@ template <std::int64_t L, std::int64_t N, typename T>
 }
 
 /// Sum of weights[e] * row e over a list that is not empty; without `weighted`, of the rows.
-template <bool weighted, std::int64_t L, std::int64_t N, typename T>
-[[gnu::always_inline]] inline Reduced<T, L, N> sum_of(RowList<T> const& list, T const* weights,
+template <bool weighted, std::int64_t L, std::int64_t N, typename T, typename C = Compute<T>>
+[[gnu::always_inline]] inline Reduced<C, L, N> sum_of(RowList<T> const& list,
+                                                      Compute<T> const* weights,
                                                       std::int64_t offset) {
-  Reduced<T, L, N> sum;
+  Reduced<C, L, N> sum;
   for (std::int64_t v = 0; v < N; ++v) {
-    sum.value[v] = simd::Pack<T, L>{};
+    sum.value[v] = simd::Pack<C, L>{};
   }
   for (std::int64_t e = 0; e < list.count; ++e) {
     prefetch_ahead(list, e, offset, N * L * static_cast<std::int64_t>(sizeof(T)));

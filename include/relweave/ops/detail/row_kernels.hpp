@@ -4,6 +4,7 @@
 
 #include <relweave/core/config.hpp>
 #include <relweave/core/context.hpp>
+#include <relweave/core/isa.hpp>
 #include <relweave/core/types.hpp>
 
 namespace relweave::ops::detail {
@@ -13,17 +14,24 @@ namespace relweave::ops::detail {
 /// indirection does not show.
 template <typename T>
 struct RowKernels {
-  /// y += a x.
-  void (*axpy)(T a, T const* x, std::int64_t d, T* y);
+  /// sum += x.
+  void (*add)(T const* x, std::int64_t d, Compute<T>* sum);
 
-  T (*dot)(T const* x, T const* y, std::int64_t d);
+  Compute<T> (*dot)(T const* x, T const* y, std::int64_t d);
 
   /// to = from / norm, zeros as they are; returns the norm. `to` may be `from`.
-  T (*normalize)(T const* from, std::int64_t d, T* to);
+  Compute<T> (*normalize)(T const* from, std::int64_t d, T* to);
+
+  /// to = (grad_y - <grad_y, y> y) / norm, zeros for a norm of 0. `to` may be `y` or `grad_y`.
+  void (*normalize_backward)(T const* y, Compute<T> norm, T const* grad_y, std::int64_t d, T* to);
 };
 
+/// Defined once per instruction set, in src/ops/row_kernels_cpu.cpp.
+template <Isa isa, typename T>
+RowKernels<T> const& row_kernels_of();
+
 /// The kernels of the instruction set that `ctx` asks for.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API RowKernels<T> const& row_kernels(HostContext const& ctx);
 
 }  // namespace relweave::ops::detail

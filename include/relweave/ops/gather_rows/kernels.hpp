@@ -7,13 +7,15 @@
 
 namespace relweave::ops::cpu {
 
-/// Rows of x in the order in which they are added to rows of out.
+/// Rows of x to add to rows of out, in an order that has those of one row of out side by side.
 template <typename T>
 struct ScatterArguments {
   T const* x;
   std::int64_t x_stride;
-  NodeId const* indices;       ///< the row of out for each row of x
-  std::int64_t const* x_rows;  ///< what to add, in this order
+  NodeId const* sources;      ///< the row of x at each position; null for the position itself
+  Compute<T> const* weights;  ///< of each position, 0 for none; null for ones
+  NodeId const* targets;      ///< the row of out at each position
+  std::int64_t const* order;  ///< of the positions
   T* out;
   std::int64_t out_stride;
   std::int64_t d;
@@ -21,7 +23,7 @@ struct ScatterArguments {
 
 template <typename T>
 struct ScatterRowsKernels {
-  /// out[indices[j]] += x[j] for j = x_rows[begin], ..., x_rows[end - 1].
+  /// out[targets[p]] += weights[p] x[sources[p]] for p = order[begin], ..., order[end - 1].
   void (*scatter)(ScatterArguments<T> const& arguments, std::int64_t begin, std::int64_t end);
 };
 

@@ -51,31 +51,32 @@ template <typename T>
 }
 
 template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
-[[gnu::always_inline]] inline Reduced<T, L, N> reduce_list(RowList<T> const& list, std::int64_t f,
-                                                           std::int64_t slot = 0) {
+[[gnu::always_inline]] inline Reduced<Compute<T>, L, N> reduce_list(RowList<T> const& list,
+                                                                    std::int64_t f,
+                                                                    std::int64_t slot = 0) {
   if constexpr (reduce == Reduce::max) {
     return max_of<L, N>(list, f, slot);
   } else {
-    return sum_of<false, L, N>(list, static_cast<T const*>(nullptr), f);
+    return sum_of<false, L, N>(list, nullptr, f);
   }
 }
 
 /// The partial results of a hub, merged in the order of its chunks.
-template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
-[[gnu::noinline]] Reduced<T, L, N> merge_hub(AggregateArguments<T> const& a, std::int64_t row,
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T, typename C = Compute<T>>
+[[gnu::noinline]] Reduced<C, L, N> merge_hub(AggregateArguments<T> const& a, std::int64_t row,
                                              std::int64_t count, std::int64_t f) {
   Hub const* hub = a.hubs;
   while (hub->row != row) {
     ++hub;
   }
-  Reduced<T, L, N> total;
+  Reduced<C, L, N> total;
   for (std::int64_t chunk = 0; chunk * hub_chunk < count; ++chunk) {
     std::int64_t const at = (hub->first_chunk + chunk) * a.d + f;
     for (std::int64_t v = 0; v < N; ++v) {
       auto const value = simd::load<L>(a.partial_values + at + v * L);
       if constexpr (reduce == Reduce::max) {
         auto const slot = __builtin_convertvector(simd::load<L>(a.partial_slots + at + v * L),
-                                                  simd::IndexPack<T, L>);
+                                                  simd::IndexPack<C, L>);
         if (chunk == 0) {
           total.value[v] = value;
           total.slot[v] = slot;
@@ -108,24 +109,24 @@ void reduce_hub_chunk(AggregateArguments<T> const& a, EdgeOffset begin, std::int
       });
 }
 
-template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T, typename C = Compute<T>>
 [[gnu::always_inline]] inline void aggregate_piece(AggregateArguments<T> const& a,
                                                    AggregatePass const& pass, std::int64_t i,
                                                    std::int64_t f) {
-  T const* const before = pass.first_relation > 0 ? a.out + i * a.out_stride
-                          : a.self != nullptr     ? a.self + i * a.self_stride
-                                                  : nullptr;
-  simd::Packs<T, L, N> total;
+  C* const sums = a.sums + i * a.sums_stride + f;
+  simd::Packs<C, L, N> total;
   for (std::int64_t v = 0; v < N; ++v) {
-    total[v] = before != nullptr ? simd::load<L>(before + f + v * L) : simd::Pack<T, L>{};
+    total[v] = pass.first_relation > 0 ? simd::load<L>(sums + v * L)
+               : a.self != nullptr     ? simd::load<L>(a.self + i * a.self_stride + f + v * L)
+                                       : simd::Pack<C, L>{};
   }
   for (std::int64_t r = pass.first_relation; r < pass.end_relation; ++r) {
     std::int64_t const row = i * a.relations + r;
     std::int64_t const count = a.row_offsets[row + 1] - a.row_offsets[row];
-    Reduced<T, L, N> reduced;
+    Reduced<C, L, N> reduced;
     if (count == 0) {
       for (std::int64_t v = 0; v < N; ++v) {
-        reduced.slot[v] = simd::IndexPack<T, L>{} - 1;
+        reduced.slot[v] = simd::IndexPack<C, L>{} - 1;
       }
     } else {
       RowList<T> const list = row_list(a, pass, row);
@@ -133,7 +134,7 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
                                    : reduce_list<reduce, L, N>(list, f);
       for (std::int64_t v = 0; v < N; ++v) {
         total[v] +=
-            reduce == Reduce::mean ? reduced.value[v] / static_cast<T>(count) : reduced.value[v];
+            reduce == Reduce::mean ? reduced.value[v] / static_cast<C>(count) : reduced.value[v];
       }
     }
     if (reduce == Reduce::max && a.arg != nullptr) {
@@ -145,9 +146,13 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
   bool const last = pass.end_relation == a.relations;
   for (std::int64_t v = 0; v < N; ++v) {
     if (last && a.params.activation == Activation::relu) {
-      total[v] = total[v] < 0 ? simd::Pack<T, L>{} : total[v];  // keeps NaN
+      total[v] = total[v] < 0 ? simd::Pack<C, L>{} : total[v];  // keeps NaN
     }
-    simd::store(a.out + i * a.out_stride + f + v * L, total[v]);
+    if (last && !a.params.l2_normalize) {
+      simd::store(a.out + i * a.out_stride + f + v * L, total[v]);
+    } else {
+      simd::store(sums + v * L, total[v]);
+    }
   }
 }
 
@@ -160,8 +165,8 @@ void aggregate(AggregateArguments<T> const& a, AggregatePass const& pass, std::i
           aggregate_piece<reduce, L, N>(a, pass, i, f);
         });
     if (a.params.l2_normalize && pass.end_relation == a.relations) {
-      T* const row = a.out + i * a.out_stride;
-      T const norm = normalize_row(row, a.d, row);
+      Compute<T> const norm =
+          normalize_row(a.sums + i * a.sums_stride, a.d, a.out + i * a.out_stride);
       if (a.norm != nullptr) {
         a.norm[i] = norm;
       }

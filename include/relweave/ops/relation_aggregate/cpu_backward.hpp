@@ -10,23 +10,23 @@
 namespace relweave::ops::cpu {
 inline namespace RELWEAVE_ISA_NAMESPACE {
 
-template <typename T>
+template <typename T, typename C = Compute<T>>
 void pre_activation_gradient(AggregateBackwardArguments<T> const& a, T* g_rows,
                              std::int64_t g_stride, std::int64_t begin, std::int64_t end) {
   for (std::int64_t i = begin; i < end; ++i) {
     T const* const y = a.out + i * a.out_stride;
     T const* const from = a.grad_out + i * a.grad_out_stride;
     T* const to = g_rows + i * g_stride;
-    T const along = a.params.l2_normalize ? dot(y, from, a.d) : T{0};
-    T const norm = a.params.l2_normalize ? a.norm[i] : T{1};
+    C const along = a.params.l2_normalize ? dot(y, from, a.d) : C{0};
+    C const norm = a.params.l2_normalize ? a.norm[i] : C{1};
     simd::for_pieces<T, 1>(0, a.d, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
       auto const out = simd::load<L>(y + f);
       auto g = simd::load<L>(from + f);
       if (a.params.l2_normalize) {
-        g = norm == 0 ? simd::Pack<T, L>{} : (g - along * out) / norm;
+        g = norm == 0 ? simd::Pack<C, L>{} : (g - along * out) / norm;
       }
       if (a.params.activation == Activation::relu) {
-        g = out > 0 ? g : simd::Pack<T, L>{};
+        g = out > 0 ? g : simd::Pack<C, L>{};
       }
       simd::store(to + f, g);
     });
@@ -76,14 +76,14 @@ template <std::int64_t L, std::int64_t N, typename T>
   }
 }
 
-template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
+template <Reduce reduce, std::int64_t L, std::int64_t N, typename T, typename C = Compute<T>>
 [[gnu::always_inline]] inline void scatter_piece(AggregateBackwardArguments<T> const& a,
                                                  std::int32_t const* relations,
                                                  std::int64_t relation_count, std::int64_t n_dst,
-                                                 SumTile<T> const& to, std::int64_t f) {
-  T* const sums = to.sums + f - to.first_row * to.stride;
+                                                 SumTile<C> const& to, std::int64_t f) {
+  C* const sums = to.sums + f - to.first_row * to.stride;
   for (std::int64_t i = 0; i < n_dst; ++i) {
-    simd::Packs<T, L, N> g;
+    simd::Packs<C, L, N> g;
     for (std::int64_t v = 0; v < N; ++v) {
       g[v] = simd::load<L>(a.g + i * a.g_stride + to.first_col + f + v * L);
     }
@@ -98,13 +98,13 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
         scatter_to_winners<L, N>(cols, count, a.arg + (row * a.d + to.first_col + f) * a.arg_width,
                                  a.arg_width, g, sums, to.stride);
       } else {
-        T const share = reduce == Reduce::mean ? static_cast<T>(count) : T{1};
-        simd::Packs<T, L, N> part;
+        C const share = reduce == Reduce::mean ? static_cast<C>(count) : C{1};
+        simd::Packs<C, L, N> part;
         for (std::int64_t v = 0; v < N; ++v) {
           part[v] = reduce == Reduce::mean ? g[v] / share : g[v];
         }
         for (std::int64_t e = 0; e < count; ++e) {
-          T* const target = sums + cols[e] * to.stride;
+          C* const target = sums + cols[e] * to.stride;
           for (std::int64_t v = 0; v < N; ++v) {
             simd::store(target + v * L, simd::load<L>(target + v * L) + part[v]);
           }
@@ -116,7 +116,8 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T>
 
 template <typename T>
 void scatter_gradients(AggregateBackwardArguments<T> const& a, std::int32_t const* relations,
-                       std::int64_t relation_count, std::int64_t n_dst, SumTile<T> const& to) {
+                       std::int64_t relation_count, std::int64_t n_dst,
+                       SumTile<Compute<T>> const& to) {
   simd::for_pieces<T, 4>(0, to.cols, [&]<std::int64_t L, std::int64_t N>(std::int64_t f) {
     switch (a.params.reduce) {
       case Reduce::max:

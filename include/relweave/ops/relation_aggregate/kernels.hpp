@@ -29,17 +29,19 @@ struct AggregateArguments {
   std::int64_t self_stride;
   T* out;
   std::int64_t out_stride;
+  Compute<T>* sums;  ///< rows that another pass or the norm will read: out, if it holds them
+  std::int64_t sums_stride;  ///< 0 for one row, used again
   RelationAggregateParams params;
   std::byte* arg;  ///< null when nobody asks for it
   int arg_width;
-  T* norm;                      ///< null when nobody asks for it
+  Compute<T>* norm;             ///< null when nobody asks for it
   Hub const* hubs;              ///< ascending by row
-  T* partial_values;            ///< (chunks, d)
+  Compute<T>* partial_values;   ///< (chunks, d)
   std::int32_t* partial_slots;  ///< (chunks, d), for max
 };
 
 /// The relations that one call of the forward kernel adds: the first pass starts from the self
-/// term, later ones from `out`, and the last finishes the row.
+/// term, later ones from `sums`, and the last finishes the row.
 struct AggregatePass {
   std::int64_t first_relation;
   std::int64_t end_relation;
@@ -53,7 +55,7 @@ struct AggregateBackwardArguments {
   std::int64_t d;
   T const* out;
   std::int64_t out_stride;
-  T const* norm;
+  Compute<T> const* norm;
   T const* grad_out;
   std::int64_t grad_out_stride;
   RelationAggregateParams params;
@@ -77,7 +79,7 @@ struct RelationAggregateKernels {
                          std::int64_t begin, std::int64_t end);
   /// Adds what all destinations send back through `count` relations.
   void (*scatter)(AggregateBackwardArguments<T> const& a, std::int32_t const* relations,
-                  std::int64_t count, std::int64_t n_dst, SumTile<T> const& to);
+                  std::int64_t count, std::int64_t n_dst, SumTile<Compute<T>> const& to);
 };
 
 /// Defined once per instruction set, in src/ops/relation_aggregate_cpu.cpp.

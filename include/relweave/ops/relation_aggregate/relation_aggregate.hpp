@@ -22,7 +22,8 @@ struct RelationAggregateParams {
   bool operator==(RelationAggregateParams const&) const = default;
 };
 
-/// What the backward pass needs of the forward pass. Reused between calls: grows, never shrinks.
+/// What the backward pass needs of the forward pass, for T = bfloat16 that of float. Reused between
+/// calls: grows, never shrinks.
 template <Scalar T>
 struct RelationAggregateCache {
   /// For max: the winning slot of each (csr row, feature), (n_dst * relations, d), as unsigned
@@ -43,48 +44,50 @@ struct RelationAggregateCache {
 /// the activation, then with l2_normalize the division by the row's L2 norm.
 /// Shapes:      messages (csr.message_rows, d); self (n_dst, d), or empty for zeros;
 ///              out (n_dst, d).
-/// Numerics:    accumulates in T, relation after relation; hub rows in chunks, merged in order. An
-///              empty row contributes 0. The first maximum wins. A NaN wins over any number, so it
-///              reaches out, and relu keeps it. Under l2_normalize a zero row stays zero, and
-///              finite rows of any scale become unit rows.
+/// Numerics:    accumulates in Compute<T> (float for bfloat16, rounded once into out), relation
+///              after relation; hub rows in chunks, merged in order. An empty row contributes 0.
+///              The first maximum wins. A NaN wins over any number, so it reaches out, and relu
+///              keeps it. Under l2_normalize a zero row stays zero, and finite rows of any scale
+///              become unit rows.
 /// Aliasing:    out may be self; messages may not overlap out.
 /// Cost:        bandwidth bound: E (d sizeof(T) + 4) bytes gathered, 2 n_dst d sizeof(T) streamed,
 ///              with a cache n_dst relations d arg_width bytes of arg, and csr once more for its
 ///              fingerprint. Workspace: d (sizeof(T) + 4) bytes per chunk of a hub row; to check
-///              csr, 24 bytes per 1,024 rows, of each relation where a pass for each may pay.
+///              csr, 24 bytes per 1,024 rows, of each relation where a pass for each may pay; for
+///              bfloat16 then 4 n_dst d, or with l2_normalize 4 d per thread.
 /// Determinism: any_thread_count: partitions depend on the sizes of the input alone.
 /// Throws:      ShapeError when shapes disagree with csr; IndexError when csr's offsets descend or
 ///              leave cols, or a col is outside [0, message_rows).
 /// Source:      Hamilton et al. 2017, Inductive Representation Learning on Large Graphs, alg. 1 and
 ///              eq. 3 (arXiv:1706.02216), per relation as in De Nadai et al. 2024, eqs. 1-3
 ///              (arXiv:2403.05185). The relation's transform comes before, one row per source.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
                                      In<MatrixView<T const>> messages, In<MatrixView<T const>> self,
                                      RelationAggregateParams const& params, MatrixView<T> out,
-                                     RelationAggregateCache<T>* cache = nullptr);
+                                     RelationAggregateCache<Compute<T>>* cache = nullptr);
 
 /// Gradients of relation_aggregate. With g = grad_out through L2 norm and activation:
 /// grad_self = g; grad_messages[j] = sum of g[i] / (row's degree for mean, 1 otherwise) over the
 /// edges (i, r) <- j, for max over those whose slot won, feature by feature. Overwrites both.
 /// Shapes:      out, grad_out (n_dst, d), `out` and `cache` those of the forward pass with the same
 ///              csr and params; grad_messages (message_rows, d); grad_self (n_dst, d) or empty.
-/// Numerics:    relu passes where out > 0. A row of norm 0 gives no gradient. Sums in T, in the
-///              order of i, then of relation and slot.
+/// Numerics:    relu passes where out > 0. A row of norm 0 gives no gradient. Sums in Compute<T>,
+///              in the order of i, then of relation and slot; bfloat16 rounds g, then each sum.
 /// Aliasing:    grad_self may be grad_out; no other overlap.
 /// Cost:        max: n_dst relations d scattered sums; mean and sum: E d. No transpose and no
 ///              atomics. Workspace: n_dst d T when g is not grad_out and grad_self is empty, per
-///              thread one tile of columns of one relation's message rows where that fits a cache,
-///              and 24 bytes per relation and 1,024 rows to check the csr.
+///              thread one tile of columns of one relation's message rows where that fits a cache
+///              or T is bfloat16, and 24 bytes per relation and 1,024 rows to check the csr.
 /// Determinism: any_thread_count: tasks own columns of disjoint message rows.
 /// Throws:      as the forward pass; ConfigError when the cache is of no forward pass, or of one
 ///              with other params; GraphError when it is of another csr, whose contents differ;
 ///              ShapeError when it is of another d.
 /// Source:      derived from the formula of relation_aggregate.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const& csr,
                                               In<MatrixView<T const>> out,
-                                              RelationAggregateCache<T> const& cache,
+                                              RelationAggregateCache<Compute<T>> const& cache,
                                               In<MatrixView<T const>> grad_out,
                                               RelationAggregateParams const& params,
                                               MatrixView<T> grad_messages, MatrixView<T> grad_self);

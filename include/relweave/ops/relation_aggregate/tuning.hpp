@@ -16,7 +16,8 @@ inline constexpr std::int64_t hub_degree = 2 * hub_chunk;
 /// Messages that fit `resident_bytes` are gathered from the cache. Where all relations together do
 /// not fit, but each alone does, one pass per relation (85 ms) beats one pass over all (126 ms) as
 /// long as rows are not so short that reading and writing `out` again costs more than it saves.
-/// Passes over columns instead: 140 ms.
+/// Passes over columns instead: 140 ms. In bfloat16, whose passes keep sums in a matrix of floats,
+/// 3 relations of 32,000 sources take 51 against 95 ms; at 9 edges per row passes gain nothing.
 inline constexpr std::int64_t resident_bytes = 16 << 20;
 inline constexpr std::int64_t least_degree_per_pass = 8;
 

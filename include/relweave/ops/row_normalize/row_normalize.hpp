@@ -10,9 +10,10 @@ namespace relweave::ops {
 
 /// Divide each row by its L2 norm: out[i] = x[i] / ||x[i]||_2.
 /// Shapes:      x, out (m, d); norms (m), or empty when nobody asks for them.
-/// Numerics:    accumulates in T. A zero row stays zero, with norm 0. Finite rows of any scale
-///              become unit rows: where the sum of squares leaves T's range, the row is divided by
-///              its largest element first; a norm beyond that range is infinity. NaN makes its row
+/// Numerics:    accumulates in C = Compute<T>, the type of the norms, rounded once into bfloat16. A
+///              zero row stays zero, with norm 0. Finite rows of any scale become unit rows: where
+///              the sum of squares leaves C's range, the row is divided by its largest element
+///              first; a norm beyond that range is infinity. NaN makes its row
 ///              NaN. A row with an infinity has norm infinity, NaN there, and 0 elsewhere.
 /// Aliasing:    out may be x.
 /// Cost:        3 m d operations; x is read twice, from the cache the second time: 2 m d sizeof(T)
@@ -22,25 +23,25 @@ namespace relweave::ops {
 /// Source:      Blue 1978, A Portable Fortran Program to Find the Euclidean Norm of a Vector
 ///              (doi:10.1145/355769.355771); one scale, taken on overflow and underflow alone,
 ///              instead of three sums.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void row_normalize(HostContext const& ctx, In<MatrixView<T const>> x,
-                                MatrixView<T> out, In<VectorView<T>> norms = {});
+                                MatrixView<T> out, In<VectorView<Compute<T>>> norms = {});
 
 /// Gradient of row_normalize in x, with g = grad_out:
 /// grad_x[i] = (g[i] - <g[i], out[i]> out[i]) / norms[i]. Overwrites grad_x.
 /// Shapes:      out, grad_out, grad_x (m, d), norms (m); `out` and `norms` those of the forward
 ///              pass.
-/// Numerics:    accumulates in T. A row of norm 0 gives no gradient, whatever grad_out holds; a
-///              finite row whose norm is beyond T's range gives 0 for a finite grad_out. Otherwise
+/// Numerics:    accumulates in C. A row of norm 0 gives no gradient, whatever grad_out holds; a
+///              finite row whose norm is beyond C's range gives 0 for a finite grad_out. Otherwise
 ///              a NaN in a row of out or grad_out fills that of grad_x.
 /// Aliasing:    grad_x may be grad_out or out.
 /// Cost:        5 m d operations, 3 m d sizeof(T) bytes. No workspace.
 /// Determinism: any_thread_count, as the forward pass.
 /// Throws:      ShapeError when norms, grad_out or grad_x do not fit.
 /// Source:      derived from the formula of row_normalize.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void row_normalize_backward(HostContext const& ctx, In<MatrixView<T const>> out,
-                                         In<VectorView<T const>> norms,
+                                         In<VectorView<Compute<T> const>> norms,
                                          In<MatrixView<T const>> grad_out, MatrixView<T> grad_x);
 
 /// row_normalize on a device: sums in float, norms in float whatever T is. One launch.

@@ -13,9 +13,9 @@ template <typename T>
 struct SegmentArguments {
   std::int64_t const* offsets;
   NodeId const* indices;
-  T const* weights;  ///< null for ones
-  T const* scales;   ///< per segment
-  T const* from;     ///< x, or grad_out
+  Compute<T> const* weights;  ///< null for ones
+  Compute<T> const* scales;   ///< per segment
+  T const* from;              ///< x, or grad_out
   std::int64_t from_stride;
   std::int64_t d;
 };
@@ -26,7 +26,8 @@ struct SegmentMeanKernels {
   void (*forward)(SegmentArguments<T> const& a, bool accumulate, std::int64_t begin,
                   std::int64_t end, T* out, std::int64_t out_stride);
   /// Adds scales[s] w_e from[s] to row indices[e], for all entries of `segments` segments.
-  void (*scatter)(SegmentArguments<T> const& a, std::int64_t segments, SumTile<T> const& to);
+  void (*scatter)(SegmentArguments<T> const& a, std::int64_t segments,
+                  SumTile<Compute<T>> const& to);
 };
 
 /// Defined once per instruction set, in src/ops/segment_mean_cpu.cpp.

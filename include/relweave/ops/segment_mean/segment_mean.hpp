@@ -32,19 +32,20 @@ struct SegmentMeanParams {
 /// Pool rows of a table by segment: out[s] = sum_e w_e x[indices[e]] / sum_e w_e over the entries e
 /// of segment s; without the division for Reduce::sum.
 /// Shapes:      x (n, d); out (n_segments, d).
-/// Numerics:    accumulates in T, in the order of the entries. A segment whose weights sum to 0 has
+/// Numerics:    accumulates in Compute<T>, the type of the weights, in the order of the entries,
+///              rounded once into bfloat16. A segment whose weights sum to 0 has
 ///              mean 0. NaN in x or weights reaches out. Weights are meant to be non-negative.
 /// Aliasing:    out may not overlap x.
 /// Cost:        2 n_entries d operations; (n_entries + n_segments) d sizeof(T) bytes.
-///              Workspace: n_segments T, the factor of each segment.
+///              Workspace: n_segments Compute<T>, the factor of each segment.
 /// Determinism: any_thread_count: each segment is one sequence of sums.
 /// Throws:      ShapeError when out or weights have the wrong size or offsets have no element;
 ///              IndexError when offsets descend or leave the entries, or an index is outside
 ///              [0, n); ConfigError for Reduce::max.
 /// Source:      De Nadai et al. 2024, section 4.2: a user is the mean of the items by type
 ///              (arXiv:2403.05185).
-template <Scalar T>
-RELWEAVE_API void segment_mean(HostContext const& ctx, Segments<T> const& segments,
+template <HostScalar T>
+RELWEAVE_API void segment_mean(HostContext const& ctx, Segments<Compute<T>> const& segments,
                                In<MatrixView<T const>> x, SegmentMeanParams const& params,
                                MatrixView<T> out);
 
@@ -52,16 +53,19 @@ RELWEAVE_API void segment_mean(HostContext const& ctx, Segments<T> const& segmen
 /// with index j; without the division for Reduce::sum. Always overwrites grad_x: `accumulate`
 /// concerns `out` alone. Weights get none.
 /// Shapes:      grad_out (n_segments, d); grad_x (n, d).
-/// Numerics:    sums in T, in the order of the entries. Under mean, a segment whose weights sum to
+/// Numerics:    sums in Compute<T>, in the order of the entries, rounded once. Under mean, a
+/// segment whose weights sum to
 ///              0 gives no gradient. A row without an entry gets 0.
 /// Aliasing:    grad_x may not overlap grad_out.
 /// Cost:        2 n_entries d operations, plus n d sizeof(T) bytes written. Workspace:
-///              n_segments T, and per thread one tile of columns of grad_x where that fits a cache.
+///              n_segments Compute<T>, and per thread one tile of columns of grad_x where that fits
+///              a cache or T is bfloat16.
 /// Determinism: any_thread_count: tasks own columns of grad_x.
 /// Throws:      as segment_mean, with grad_out in place of out.
 /// Source:      derived from the formula of segment_mean.
-template <Scalar T>
-RELWEAVE_API void segment_mean_backward(HostContext const& ctx, Segments<T> const& segments,
+template <HostScalar T>
+RELWEAVE_API void segment_mean_backward(HostContext const& ctx,
+                                        Segments<Compute<T>> const& segments,
                                         In<MatrixView<T const>> grad_out,
                                         SegmentMeanParams const& params, MatrixView<T> grad_x);
 
