@@ -19,8 +19,8 @@ class ConfigCheck {
     require(value >= lowest, field, std::to_string(value), "at least " + std::to_string(lowest));
   }
   /// The bound keeps sums and products of two counts inside 64 bits.
-  void count(std::string_view field, std::int64_t value) const {
-    constexpr std::int64_t largest = std::int64_t{1} << 31;
+  void count(std::string_view field, std::int64_t value,
+             std::int64_t largest = std::int64_t{1} << 31) const {
     require(value >= 1 && value <= largest, field, std::to_string(value),
             "1 to " + std::to_string(largest));
   }

@@ -13,6 +13,9 @@ namespace relweave::model {
 
 namespace {
 
+// A step holds all of them.
+constexpr std::int64_t most_negatives = 1 << 16;
+
 void validate(HgnnConfig const& config) {
   ConfigCheck const check("HgnnConfig");
   check.layers("layers", config.layers);
@@ -21,7 +24,7 @@ void validate(HgnnConfig const& config) {
   check.count("batch", config.batch);
   check.positive("learning_rate", config.learning_rate);
   check.not_negative("margin", config.margin);
-  check.count("negatives", config.negatives);
+  check.count("negatives", config.negatives, most_negatives);
   check.positive("temperature", config.temperature);
   check.at_least("balance_floor", config.balance_floor, 1);
   check.share("validation_fraction", config.validation_fraction);

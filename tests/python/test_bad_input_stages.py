@@ -103,6 +103,7 @@ def test_a_default_number_of_threads_that_is_none_is_refused(word):
         ({"fanout": None}, "fanout: got null"),
         ({"batch": 0}, "batch: got 0, expected 1 to"),
         ({"negatives": 0}, "negatives: got 0, expected 1 to"),
+        ({"negatives": 2**16 + 1}, "negatives: got 65537, expected 1 to 65536"),
         ({"inference_draws": 0}, "inference_draws: got 0, expected at least 1"),
         ({"patience": -1}, "patience: got -1, expected at least 1"),
         ({"layers": (8, 0)}, "layers: got 0"),
