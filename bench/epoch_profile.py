@@ -1,6 +1,6 @@
 """Where the time of an epoch goes, of the HGNN and of the towers, on X-Wines with default settings.
 
-Usage: python bench/epoch_profile.py [--threads 2] [--epochs 3] [--events 1] [--write docs/benchmarks.md]
+Usage: python bench/epoch_profile.py [--threads 2] [--epochs 3] [--events 1] [--write PAGE]
 """
 
 from __future__ import annotations

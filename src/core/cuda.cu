@@ -116,7 +116,8 @@ void detail::zero_rows(CudaContext const& ctx, void* data, std::int64_t stride,
 
 DeviceWorkspace::~DeviceWorkspace() {
   for (Block const& block : blocks_) {
-    detail::SpaceAllocator<Space::device>::release(block.data, static_cast<std::size_t>(block.capacity));
+    detail::SpaceAllocator<Space::device>::release(block.data,
+                                                   static_cast<std::size_t>(block.capacity));
   }
 }
 
@@ -139,7 +140,8 @@ void DeviceWorkspace::reserve(std::int64_t bytes) {
   auto* const grown =
       static_cast<std::byte*>(allocate_on_device(here, static_cast<std::size_t>(bytes)));
   for (Block const& block : blocks_) {
-    detail::SpaceAllocator<Space::device>::release(block.data, static_cast<std::size_t>(block.capacity));
+    detail::SpaceAllocator<Space::device>::release(block.data,
+                                                   static_cast<std::size_t>(block.capacity));
   }
   blocks_.assign(1, {grown, bytes});
 }
