@@ -26,9 +26,10 @@ def profiles(threads: int, epochs: int, share: float) -> dict[str, rw.bench.Prof
     with rw.bench.profile() as hgnn:
         model = rw.HGNN(config={"epochs": epochs}, threads=threads)
         model.fit(graph, wines.vectors, progress=False)
+    vectors = model.vectors_
     with rw.bench.profile() as towers:
         two = rw.TwoTower(config={"epochs": epochs}, threads=threads)
-        two.fit(log, catalog, wines.vectors, model.vectors_, progress=False)
+        two.fit(log, catalog, wines.vectors, vectors, progress=False)
     return {"HGNN": hgnn, "towers": towers}
 
 
