@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,8 @@ def fitted(model: Any, history: sp.csr_matrix) -> Any:
     """Fit a model of implicit, which brings its own threads and asks for one of BLAS."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, "blas"):
+    with threadpool_limits(1, "blas"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about the kind of matrix that it makes itself
         model.fit(history, show_progress=False)
     return model
 
