@@ -6,9 +6,12 @@
 #include <string>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/isa_dispatch.hpp>
 #include <relweave/core/parallel.hpp>
 #include <relweave/core/workspace.hpp>
 #include <relweave/ops/relation_aggregate/fingerprint.hpp>
+
+#include "csr_scan_kernel.hpp"
 
 namespace relweave::ops {
 
@@ -20,24 +23,17 @@ constexpr std::int64_t rows_per_block = 1024;
 struct BlockScan {
   EdgeOffset smallest_degree = 0;
   EdgeOffset largest_degree = 0;
-  NodeId smallest_col = std::numeric_limits<NodeId>::max();
-  NodeId largest_col = -1;
+  ColumnBounds cols{std::numeric_limits<NodeId>::max(), -1};
 
   void add_degree(EdgeOffset degree) {
     smallest_degree = std::min(smallest_degree, degree);
     largest_degree = std::max(largest_degree, degree);
   }
-  void add_cols(NodeId const* begin, NodeId const* end) {
-    for (NodeId const* col = begin; col < end; ++col) {
-      smallest_col = std::min(smallest_col, *col);
-      largest_col = std::max(largest_col, *col);
-    }
-  }
   void add(BlockScan const& other) {
     smallest_degree = std::min(smallest_degree, other.smallest_degree);
     largest_degree = std::max(largest_degree, other.largest_degree);
-    smallest_col = std::min(smallest_col, other.smallest_col);
-    largest_col = std::max(largest_col, other.largest_col);
+    cols.smallest = std::min(cols.smallest, other.cols.smallest);
+    cols.largest = std::max(cols.largest, other.cols.largest);
   }
 };
 
@@ -96,30 +92,34 @@ CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrV
   scan.largest_degree = all.largest_degree;
 
   EdgeOffset const* const offsets = csr.row_offsets.data;
+  auto* const bounds_of = with_isa(ctx, []<Isa isa>() { return &column_bounds<isa>; });
   parallel_for(ctx, blocks, [&](std::int64_t b) {
     std::int64_t const begin = b * rows_per_block;
     std::int64_t const end = std::min(begin + rows_per_block, rows);
-    if (ranges.empty()) {
-      scans[b].add_cols(csr.cols.data + offsets[begin], csr.cols.data + offsets[end]);
+    if (kinds == 1) {  // as if they were one row
+      EdgeOffset const ends[] = {offsets[begin], offsets[end]};
+      scans[b].cols = bounds_of(ends, csr.cols.data, 0, 1, 1, scans[b].cols);
       return;
     }
-    for (std::int64_t row = begin; row < end; ++row) {
-      scans[b * kinds + row % kinds].add_cols(csr.cols.data + offsets[row],
-                                              csr.cols.data + offsets[row + 1]);
+    for (std::int64_t k = 0; k < kinds; ++k) {
+      std::int64_t const first = begin + (k - begin % kinds + kinds) % kinds;  // relation k's
+      ColumnBounds& bounds = scans[b * kinds + k].cols;
+      bounds = bounds_of(offsets, csr.cols.data, first, kinds, end, bounds);
     }
   });
   for (std::int64_t k = 0; k < kinds; ++k) {
-    BlockScan cols;
+    BlockScan all_blocks;
     for (std::int64_t b = 0; b < blocks; ++b) {
-      cols.add(scans[b * kinds + k]);
+      all_blocks.add(scans[b * kinds + k]);
     }
-    if (cols.smallest_col < 0 || cols.largest_col >= csr.message_rows) {
+    ColumnBounds const cols = all_blocks.cols;
+    if (cols.smallest < 0 || cols.largest >= csr.message_rows) {
       expect_indices(function, "csr.cols",
                      csr.cols.slice(scan.first_edge, scan.last_edge - scan.first_edge),
                      csr.message_rows);
     }
-    if (!ranges.empty() && cols.largest_col >= 0) {
-      ranges[k] = {cols.smallest_col, cols.largest_col + 1};
+    if (!ranges.empty() && cols.largest >= 0) {
+      ranges[k] = {cols.smallest, cols.largest + 1};
     }
   }
   return scan;

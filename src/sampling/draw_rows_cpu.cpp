@@ -39,30 +39,40 @@ template <std::int64_t L>
 #endif
 }
 
-template <std::int64_t L>
+/// N packs of L rows: their steps depend on each other, those of another pack fill the gaps.
+template <std::int64_t L, std::int64_t N>
 [[gnu::always_inline]] inline void draw(RowsToDraw const& a, std::int64_t k) {
-  auto const size = widened<L>(a.sizes + k);
-  auto const count = widened<L>(a.counts + k);
   std::uint32_t most = 0;
-  for (std::int64_t l = 0; l < L; ++l) {
-    most = a.counts[k + l] > most ? a.counts[k + l] : most;
+  for (std::int64_t row = k; row < k + L * N; ++row) {
+    most = a.counts[row] > most ? a.counts[row] : most;
   }
   most = most < a.word_count ? most : a.word_count;
-  Lanes<L> chosen = {};  // a bit per candidate
-  auto skipped = (size > most_candidates) | (count > a.word_count);
-  Lanes<L> last = size - count;
-  for (std::uint32_t w = 0; w < most; ++w, last += 1) {
-    auto const product = widened<L>(a.words + w * a.rows + k) * (last + 1);
-    auto const wanted = last < size;
-    skipped |= wanted & ((product & 0xFFFFFFFF) <= last);
-    Lanes<L> const pick = (product >> 32) & 63;
-    auto const taken = ((chosen >> pick) & 1) != 0;
-    chosen |= wanted ? (Lanes<L>{} + 1) << (taken ? last & 63 : pick) : Lanes<L>{};
+  simd::Packs<std::uint64_t, L, N> size, last, skipped;
+  simd::Packs<std::uint64_t, L, N> chosen;  // a bit per candidate
+  for (std::int64_t v = 0; v < N; ++v) {
+    auto const count = widened<L>(a.counts + k + v * L);
+    size[v] = widened<L>(a.sizes + k + v * L);
+    last[v] = size[v] - count;
+    chosen[v] = Lanes<L>{};
+    skipped[v] = reinterpret_cast<Lanes<L>>((size[v] > most_candidates) | (count > a.word_count));
   }
-  for (std::int64_t l = 0; l < L; ++l) {
-    a.drawn[k + l] = skipped[l] == 0;
-    if (a.drawn[k + l]) {
-      copy_chosen(a.from[k + l], chosen[l], a.to[k + l]);
+  for (std::uint32_t w = 0; w < most; ++w) {
+    for (std::int64_t v = 0; v < N; ++v) {
+      auto const product = widened<L>(a.words + w * a.rows + k + v * L) * (last[v] + 1);
+      auto const wanted = last[v] < size[v];
+      skipped[v] |= reinterpret_cast<Lanes<L>>(wanted & ((product & 0xFFFFFFFF) <= last[v]));
+      Lanes<L> const pick = (product >> 32) & 63;
+      auto const taken = ((chosen[v] >> pick) & 1) != 0;
+      chosen[v] |= wanted ? (Lanes<L>{} + 1) << (taken ? last[v] & 63 : pick) : Lanes<L>{};
+      last[v] += 1;
+    }
+  }
+  for (std::int64_t row = k; row < k + L * N; ++row) {
+    std::int64_t const v = (row - k) / L;
+    std::int64_t const l = (row - k) % L;
+    a.drawn[row] = skipped[v][l] == 0;
+    if (a.drawn[row]) {
+      copy_chosen(a.from[row], chosen[v][l], a.to[row]);
     }
   }
 }
@@ -71,8 +81,8 @@ template <std::int64_t L>
 
 template <>
 void draw_rows<Isa::RELWEAVE_ISA_NAMESPACE>(RowsToDraw const& a) {
-  simd::for_pieces<std::uint64_t, 1>(
-      0, a.rows, [&]<std::int64_t L, std::int64_t N>(std::int64_t k) { draw<L>(a, k); });
+  simd::for_pieces<std::uint64_t, 2>(
+      0, a.rows, [&]<std::int64_t L, std::int64_t N>(std::int64_t k) { draw<L, N>(a, k); });
 }
 
 }  // namespace relweave::sampling

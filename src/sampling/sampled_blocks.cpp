@@ -121,16 +121,24 @@ void NeighborSampler::number_messages(std::size_t type, std::size_t r,
   for (auto row = static_cast<std::int64_t>(r); row < rows; row += r_count) {
     // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
     simd::prefetch(cols + offsets[std::min(row + rows_ahead * r_count, rows)], 64);
+    // Most rows but the first have no new source. Which edges of the others have cannot be
+    // foretold: no branch there.
+    NodeId any = 0;
     for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
-      NodeId const col = cols[e];
-      // Whether an edge is the first of its source cannot be foretold: no branch.
-      NodeId number = number_of[col];
-      NodeId const first = number < 0 ? -1 : 0;
-      sources[static_cast<std::size_t>(count)] = static_cast<NodeId>(col - relation.message_base);
-      number += (count - number) & first;
-      count -= first;
-      number_of[col] = number;
-      cols[e] = number;
+      any |= number_of[cols[e]];
+    }
+    if (any < 0) {
+      for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
+        NodeId& number = number_of[cols[e]];
+        NodeId const first = number < 0 ? -1 : 0;
+        sources[static_cast<std::size_t>(count)] =
+            static_cast<NodeId>(cols[e] - relation.message_base);
+        number += (count - number) & first;
+        count -= first;
+      }
+    }
+    for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
+      cols[e] = number_of[cols[e]];
     }
   }
   sources.resize(static_cast<std::size_t>(count));
