@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
@@ -45,7 +46,7 @@ void SampledBlocks::make_views() {
       Destination& d = layer.destinations[t];
       std::int64_t message_rows = 0;
       for (std::size_t r = 0; r < d.relations.size(); ++r) {
-        d.relations[r].source_rows = {d.source_rows[r].data(), std::ssize(d.source_rows[r])};
+        d.relations[r].source_rows = std::as_const(d.source_rows[r]).view();
         message_rows += d.relations[r].message_rows;
       }
       layer.blocks.push_back({.type = static_cast<NodeTypeId>(t),
@@ -83,7 +84,7 @@ void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Laye
     std::int64_t base = 0;
     for (std::size_t r = 0; r < d.relations.size(); ++r) {
       d.relations[r].message_base = base;
-      d.relations[r].message_rows = std::ssize(d.source_rows[r]);
+      d.relations[r].message_rows = d.source_rows[r].size();
       base += d.relations[r].message_rows;
     }
   }
@@ -115,8 +116,8 @@ void NeighborSampler::number_messages(std::size_t type, std::size_t r,
   NodeId* const cols = d.cols.data();
   std::int64_t const rows = d.row_offsets.size() - 1;
   std::int64_t const r_count = std::ssize(d.relations);
-  auto& sources = d.source_rows[r];
-  sources.resize(static_cast<std::size_t>(relation.message_rows) + 1);
+  d.source_rows[r].reset(std::min(relation.message_rows, d.cols.size()) + 1);
+  NodeId* const sources = d.source_rows[r].data();  // an edge of a known source writes behind them
   NodeId count = 0;
   for (auto row = static_cast<std::int64_t>(r); row < rows; row += r_count) {
     // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
@@ -131,8 +132,7 @@ void NeighborSampler::number_messages(std::size_t type, std::size_t r,
       for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
         NodeId& number = number_of[cols[e]];
         NodeId const first = number < 0 ? -1 : 0;
-        sources[static_cast<std::size_t>(count)] =
-            static_cast<NodeId>(cols[e] - relation.message_base);
+        sources[count] = static_cast<NodeId>(cols[e] - relation.message_base);
         number += (count - number) & first;
         count -= first;
       }
@@ -141,8 +141,8 @@ void NeighborSampler::number_messages(std::size_t type, std::size_t r,
       cols[e] = number_of[cols[e]];
     }
   }
-  sources.resize(static_cast<std::size_t>(count));
-  for (NodeId const node : sources) {  // leave the map empty for the next sample
+  d.source_rows[r].reset(count);
+  for (NodeId const node : d.source_rows[r].view()) {  // leave the map empty for the next sample
     number_of[relation.message_base + node] = -1;
   }
 }
@@ -160,7 +160,7 @@ void NeighborSampler::place_sources(std::size_t source, SampledBlocks::Layer& la
       if (static_cast<std::size_t>(index(d.relations[r].source)) != source) {
         continue;
       }
-      for (NodeId& row : d.source_rows[r]) {
+      for (NodeId& row : d.source_rows[r].view()) {
         NodeId& place = place_of[static_cast<std::size_t>(row)];
         if (place < 0) {
           place = static_cast<NodeId>(nodes.size());

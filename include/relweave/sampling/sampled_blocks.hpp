@@ -38,7 +38,7 @@ class RELWEAVE_API SampledBlocks {
     Buffer<EdgeOffset> row_offsets;
     Buffer<NodeId> cols;
     std::vector<RelationBlock> relations;
-    std::vector<std::vector<NodeId>> source_rows;  // per relation
+    std::vector<Buffer<NodeId>> source_rows;  // per relation
   };
   /// A piece of work on one type: some destinations, relations or rows.
   struct Part {
