@@ -1,13 +1,10 @@
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <numeric>
 #include <string>
 #include <utility>
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/profile.hpp>
-#include <relweave/core/random.hpp>
 #include <relweave/loss/margin.hpp>
 #include <relweave/loss/sampled_softmax.hpp>
 #include <relweave/model/hgnn.hpp>
