@@ -25,8 +25,8 @@ RELWEAVE_API void gather_rows(HostContext const& ctx, In<MatrixView<T const>> x,
 /// adjoint of gather_rows.
 /// Shapes:      x (m, d); indices (m), values in [0, n), repeats allowed; out (n, d).
 /// Numerics:    sums in Compute<T> from what `out` holds on, rounded once into bfloat16. NaN
-/// reaches its own row of out alone;
-///              rows without an index are left as they are, bit by bit.
+///              reaches its own row of out alone; rows without an index stay as they are, bit by
+///              bit.
 /// Aliasing:    out may not overlap x.
 /// Cost:        m d additions, 3 m d sizeof(T) bytes at most; a counting sort of the indices,
 ///              so that each row of x is read once, whole. Workspace: 8 (m + min(m, n)) bytes.
