@@ -24,31 +24,39 @@ constexpr Size sizes[] = {{"index_block", 256, 4'096, 10},
                           {"small_catalogue", 4'096, 1'007, 10},
                           {"one_query", 1, 1'000'000, 10}};
 
+template <typename T>
 void run(benchmark::State& state, Size const& s) {
   HostContext const ctx = bench::context_of(state);
-  auto const scores = bench::make_matrix<float>(s.rows, s.items, 2);
+  auto const scores = bench::make_matrix<T>(s.rows, s.items, 2);
   Matrix<NodeId> indices(s.rows, s.k), expected_indices(s.rows, s.k);
-  Matrix<float> values(s.rows, s.k), expected_values(s.rows, s.k);
-  reference::top_k<float>(scores.view(), expected_indices.view(), expected_values.view());
-  top_k<float>(ctx, scores.view(), indices.view(), values.view());
+  Matrix<T> values(s.rows, s.k), expected_values(s.rows, s.k);
+  reference::top_k<T>(scores.view(), expected_indices.view(), expected_values.view());
+  top_k<T>(ctx, scores.view(), indices.view(), values.view());
   if (!std::equal(indices.data(), indices.data() + s.rows * s.k, expected_indices.data()) ||
-      !std::equal(values.data(), values.data() + s.rows * s.k, expected_values.data())) {
+      bench::largest_difference<T>(values, bench::computed(expected_values)) > 0) {
     state.SkipWithError("differs from the reference");
     return;
   }
   for (auto _ : state) {
-    top_k<float>(ctx, scores.view(), indices.view(), values.view());
+    top_k<T>(ctx, scores.view(), indices.view(), values.view());
   }
   std::int64_t const looked_at = s.rows * s.items;
+  std::int64_t const bytes = looked_at * bench::size_of<T>;
   bench::report(state, "scores/s", static_cast<double>(looked_at));
-  bench::report_bytes(state, looked_at * 4, bench::stream_bandwidth(ctx, looked_at * 4));
+  bench::report_bytes(state, bytes, bench::stream_bandwidth(ctx, bytes));
+}
+
+template <typename T>
+void add() {
+  for (Size const& s : sizes) {
+    bench::add("top_k/cpu/" + std::string(bench::type_name<T>) + "/" + s.name,
+               benchmark::kMicrosecond, [=](benchmark::State& state) { run<T>(state, s); });
+  }
 }
 
 [[maybe_unused]] bool const registered = [] {
-  for (Size const& s : sizes) {
-    bench::add(std::string("top_k/cpu/float/") + s.name, benchmark::kMicrosecond,
-               [=](benchmark::State& state) { run(state, s); });
-  }
+  add<float>();
+  add<bfloat16>();
   return true;
 }();
 

@@ -1,6 +1,7 @@
 #include <relweave/graph/co_interaction.hpp>
 
 #include <limits>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -13,6 +14,15 @@ namespace relweave::graph {
 namespace {
 
 constexpr std::string_view here = "co_interaction_links";
+
+/// Allocates nothing, not even its text.
+class NoRoom : public std::bad_alloc {
+ public:
+  char const* what() const noexcept override {
+    return "co_interaction_links: memory: got less than the item graph takes, expected room for "
+           "it. Set memory_limit of the graph to less than is free: the rest goes through files.";
+  }
+};
 
 void check(InteractionLogView const& log, ItemTypes const& types,
            CoInteractionConfig const& config) {
@@ -56,11 +66,15 @@ ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const&
                                CoInteractionReport* report, ProgressCallback const& progress) {
   check(log, types, config);
   CoInteractionReport own;
-  ItemLinks links = find_links(ctx, log, types, config, own, progress);
-  if (report != nullptr) {
-    *report = std::move(own);
+  try {
+    ItemLinks links = find_links(ctx, log, types, config, own, progress);
+    if (report != nullptr) {
+      *report = std::move(own);
+    }
+    return links;
+  } catch (std::bad_alloc const&) {
+    throw NoRoom();
   }
-  return links;
 }
 
 }  // namespace relweave::graph

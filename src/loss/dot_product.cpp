@@ -10,9 +10,9 @@
 
 namespace relweave::loss {
 
-template <Scalar T>
+template <HostScalar T>
 double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
-                   In<VectorView<NodeId const>> target, In<VectorView<T const>> weights,
+                   In<VectorView<NodeId const>> target, In<VectorView<Compute<T> const>> weights,
                    MatrixView<T> grad) {
   ProfileScope const profile("dot_product");
   constexpr std::string_view here = "dot_product";
@@ -24,7 +24,7 @@ double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
     raise<ShapeError>(here, "scores", "no row", "at least one");
   }
   double total_weight = 0;
-  for (T const w : weights) {
+  for (Compute<T> const w : weights) {
     if (!(w >= 0)) {
       raise<ConfigError>(here, "weights", std::to_string(w), "0 or more");
     }
@@ -43,8 +43,9 @@ double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
 
 #define RELWEAVE_INSTANTIATE(T)                                           \
   template double dot_product<T>(HostContext const&, MatrixView<T const>, \
-                                 VectorView<NodeId const>, VectorView<T const>, MatrixView<T>)
+                                 VectorView<NodeId const>, VectorView<Compute<T> const>, MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::loss

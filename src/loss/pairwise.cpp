@@ -28,14 +28,14 @@ double pairwise(std::string_view here, HostContext const& ctx, VectorView<T cons
   double const share = 1.0 / static_cast<double>(negative.rows * negative.cols);
   return share * sum_rows(ctx, negative.rows, [&](std::int64_t b) {
            PairSums const sums = row(b, share);
-           grad_positive[b] = static_cast<T>(-sums.slopes);
+           grad_positive[b] = static_cast<T>(static_cast<Compute<T>>(-sums.slopes));
            return sums.losses;
          });
 }
 
 }  // namespace
 
-template <Scalar T>
+template <HostScalar T>
 double margin(HostContext const& ctx, In<VectorView<T const>> positive,
               In<MatrixView<T const>> negative, MarginParams const& params,
               VectorView<T> grad_positive, MatrixView<T> grad_negative) {
@@ -46,12 +46,12 @@ double margin(HostContext const& ctx, In<VectorView<T const>> positive,
   auto const& kernels = row_kernels_for<T>(ctx);
   return pairwise("margin", ctx, positive, negative, grad_positive, grad_negative,
                   [&](std::int64_t b, double share) {
-                    return kernels.margin(positive[b], negative.row_data(b), negative.cols,
+                    return kernels.margin(static_cast<Compute<T>>(positive[b]), negative.row_data(b), negative.cols,
                                           params.margin, share, grad_negative.row_data(b));
                   });
 }
 
-template <Scalar T>
+template <HostScalar T>
 double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
            In<MatrixView<T const>> negative, VectorView<T> grad_positive,
            MatrixView<T> grad_negative) {
@@ -59,7 +59,7 @@ double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
   auto const& kernels = row_kernels_for<T>(ctx);
   return pairwise("bpr", ctx, positive, negative, grad_positive, grad_negative,
                   [&](std::int64_t b, double share) {
-                    return kernels.bpr(positive[b], negative.row_data(b), negative.cols, share,
+                    return kernels.bpr(static_cast<Compute<T>>(positive[b]), negative.row_data(b), negative.cols, share,
                                        grad_negative.row_data(b));
                   });
 }
@@ -71,5 +71,6 @@ double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
                          VectorView<T>, MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::loss

@@ -73,68 +73,68 @@ T largest_of(T const* x, std::int64_t n, T least) {
   return largest;
 }
 
-template <typename T>
-double softmax(T const* scores, T const* offset, std::int64_t n, NodeId target, T target_logit,
-               T inverse_temperature, double share, T* grad) {
+template <typename T, typename C = Compute<T>>
+double softmax(T const* scores, C const* offset, std::int64_t n, NodeId target, C target_logit,
+               C inverse_temperature, double share, C* logits, T* grad) {
   simd::for_pieces<T, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
-    store(grad + c, load<L>(scores + c) * inverse_temperature + load<L>(offset + c));
+    store(logits + c, load<L>(scores + c) * inverse_temperature + load<L>(offset + c));
   });
-  grad[target] = target_logit;
-  T const largest = largest_of(grad, n, target_logit);
+  logits[target] = target_logit;
+  C const largest = largest_of(logits, n, target_logit);
   Sum exponentials;
   simd::for_pieces<T, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
-    auto const e = exp_of_negative<T, L>(load<L>(grad + c) - largest);
-    store(grad + c, e);
-    exponentials.add<T, L>(e);
+    auto const e = exp_of_negative<C, L>(load<L>(logits + c) - largest);
+    store(logits + c, e);
+    exponentials.add<C, L>(e);
   });
   double const sum = exponentials.total();
-  double const pull = static_cast<double>(grad[target]) - sum;
-  T const scale = static_cast<T>(share / sum) * inverse_temperature;
+  double const pull = static_cast<double>(logits[target]) - sum;
+  C const scale = static_cast<C>(share / sum) * inverse_temperature;
   simd::for_pieces<T, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
-    store(grad + c, load<L>(grad + c) * scale);
+    store(grad + c, load<L>(logits + c) * scale);
   });
-  grad[target] = static_cast<T>(share / sum * pull) * inverse_temperature;
+  grad[target] = static_cast<T>(static_cast<C>(share / sum * pull) * inverse_temperature);
   return share * (__builtin_log(sum) - static_cast<double>(target_logit - largest));
 }
 
-template <typename T>
-double dot_product(T const* scores, T const* weights, std::int64_t n, NodeId target, double scale,
+template <typename T, typename C = Compute<T>>
+double dot_product(T const* scores, C const* weights, std::int64_t n, NodeId target, double scale,
                    double share, T* grad) {
-  auto const positive = static_cast<double>(scores[target]);
+  auto const positive = static_cast<double>(static_cast<C>(scores[target]));
   Sum negatives;
   auto const weigh = [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
     auto const w = converted<double, L>(load<L>(weights + c)) * scale;
     negatives.add<double, L>(w * converted<double, L>(load<L>(scores + c)));
-    store(grad + c, converted<T, L>(share * w));
+    store(grad + c, converted<C, L>(share * w));
   };
   simd::for_pieces<double, 1>(0, target, weigh);
   simd::for_pieces<double, 1>(target + 1, n, weigh);
-  grad[target] = static_cast<T>(-share);
+  grad[target] = static_cast<T>(static_cast<C>(-share));
   return negatives.total() - positive;
 }
 
-/// Arithmetic in C. f writes a pack's losses and slopes, given its differences.
-template <typename C, typename T, typename F>
-[[gnu::always_inline]] inline PairSums pairs(T positive, T const* negative, std::int64_t n,
+/// Arithmetic in A. f writes a pack's losses and slopes, given its differences.
+template <typename A, typename T, typename F>
+[[gnu::always_inline]] inline PairSums pairs(Compute<T> positive, T const* negative, std::int64_t n,
                                              double share, T* grad, F const& f) {
   Sum losses, slopes;
-  auto const anchor = static_cast<C>(positive);
-  auto const factor = static_cast<C>(share);
-  simd::for_pieces<C, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
-    Pack<C, L> loss, slope;
-    f.template operator()<L>(converted<C, L>(load<L>(negative + c)) - anchor, loss, slope);
+  auto const anchor = static_cast<A>(positive);
+  auto const factor = static_cast<A>(share);
+  simd::for_pieces<A, 1>(0, n, [&]<std::int64_t L, std::int64_t N>(std::int64_t c) {
+    Pack<A, L> loss, slope;
+    f.template operator()<L>(converted<A, L>(load<L>(negative + c)) - anchor, loss, slope);
     slope *= factor;
-    losses.add<C, L>(loss);
-    slopes.add<C, L>(slope);
-    store(grad + c, converted<T, L>(slope));
+    losses.add<A, L>(loss);
+    slopes.add<A, L>(slope);
+    store(grad + c, converted<Compute<T>, L>(slope));
   });
   return {losses.total(), slopes.total()};
 }
 
 template <typename T>
-PairSums margin(T positive, T const* negative, std::int64_t n, double margin, double share,
+PairSums margin(Compute<T> positive, T const* negative, std::int64_t n, double margin, double share,
                 T* grad) {
-  return pairs<double>(positive, negative, n, share, grad,
+  return pairs<double, T>(positive, negative, n, share, grad,
                        [margin]<std::int64_t L>(Pack<double, L> const& d, Pack<double, L>& loss,
                                                 Pack<double, L>& slope) {
                          Pack<double, L> const zero = {};
@@ -144,15 +144,15 @@ PairSums margin(T positive, T const* negative, std::int64_t n, double margin, do
                        });
 }
 
-template <typename T>
-PairSums bpr(T positive, T const* negative, std::int64_t n, double share, T* grad) {
-  return pairs<T>(positive, negative, n, share, grad,
-                  []<std::int64_t L>(Pack<T, L> const& d, Pack<T, L>& loss, Pack<T, L>& slope) {
-                    Pack<T, L> const zero = {};
-                    Pack<T, L> const e = exp_of_negative<T, L>(d > 0 ? -d : d);
-                    loss = (d > 0 ? d : zero) + log1p_of_fraction<T, L>(e);
-                    slope = (d > 0 ? zero + 1 : e) / (1 + e);
-                  });
+template <typename T, typename C = Compute<T>>
+PairSums bpr(C positive, T const* negative, std::int64_t n, double share, T* grad) {
+  return pairs<C, T>(positive, negative, n, share, grad,
+                     []<std::int64_t L>(Pack<C, L> const& d, Pack<C, L>& loss, Pack<C, L>& slope) {
+                       Pack<C, L> const zero = {};
+                       Pack<C, L> const e = exp_of_negative<C, L>(d > 0 ? -d : d);
+                       loss = (d > 0 ? d : zero) + log1p_of_fraction<C, L>(e);
+                       slope = (d > 0 ? zero + 1 : e) / (1 + e);
+                     });
 }
 
 template <typename T>
@@ -169,6 +169,11 @@ RowKernels<float> const& row_kernels<Isa::RELWEAVE_ISA_NAMESPACE, float>() {
 template <>
 RowKernels<double> const& row_kernels<Isa::RELWEAVE_ISA_NAMESPACE, double>() {
   return table<double>;
+}
+
+template <>
+RowKernels<bfloat16> const& row_kernels<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
 }
 
 }  // namespace relweave::loss

@@ -11,10 +11,11 @@
 
 namespace relweave::loss {
 
-template <Scalar T>
+template <HostScalar T>
 double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
                        In<Candidates<T>> const& candidates, SampledSoftmaxParams const& params,
-                       In<VectorView<T const>> row_weights, MatrixView<T> grad) {
+                       In<VectorView<Compute<T> const>> row_weights, MatrixView<T> grad) {
+  using C = Compute<T>;
   ProfileScope const profile("sampled_softmax");
   constexpr std::string_view here = "sampled_softmax";
   std::int64_t const n = scores.cols;
@@ -23,7 +24,7 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
   expect_size(here, "candidates.log_q", candidates.log_q, n);
   if (!candidates.count.empty()) {
     expect_size(here, "candidates.count", candidates.count, n);
-    for (T const count : candidates.count) {
+    for (C const count : candidates.count) {
       if (!(count > 0)) {
         raise<ConfigError>(here, "candidates.count", std::to_string(count), "above 0");
       }
@@ -38,7 +39,7 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
   }
   if (!row_weights.empty()) {
     expect_size(here, "row_weights", row_weights, scores.rows);
-    for (T const w : row_weights) {
+    for (C const w : row_weights) {
       if (!(w >= 0) || std::isinf(w)) {
         raise<ConfigError>(here, "row_weights", std::to_string(w), "finite numbers from 0 on");
       }
@@ -53,16 +54,16 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
   }
 
   Workspace::Scope scratch(scratch_of(ctx));
-  auto const offset = scratch.vector<T>(n);  // of a column that is not the target
-  auto const log_count = scratch.vector<T>(n);
+  auto const offset = scratch.vector<C>(n);  // of a column that is not the target
+  auto const log_count = scratch.vector<C>(n);
   for (std::int64_t c = 0; c < n; ++c) {
-    log_count[c] = candidates.count.empty() ? T{0} : std::log(candidates.count[c]);
-    offset[c] = log_count[c] - static_cast<T>(params.correction) * candidates.log_q[c];
+    log_count[c] = candidates.count.empty() ? C{0} : std::log(candidates.count[c]);
+    offset[c] = log_count[c] - static_cast<C>(params.correction) * candidates.log_q[c];
   }
   double total_weight = static_cast<double>(scores.rows);
   if (!row_weights.empty()) {
     total_weight = 0;
-    for (T const w : row_weights) {
+    for (C const w : row_weights) {
       total_weight += static_cast<double>(w);
     }
   }
@@ -71,23 +72,32 @@ double sampled_softmax(HostContext const& ctx, In<MatrixView<T const>> scores,
                       "at least one row, with a positive total weight");
   }
 
-  auto const inverse_temperature = static_cast<T>(1 / params.temperature);
+  auto const inverse_temperature = static_cast<C>(1 / params.temperature);
   auto const& kernels = row_kernels_for<T>(ctx);
   return sum_rows(ctx, scores.rows, [&](std::int64_t b) {
     NodeId const target = candidates.target[b];
     double const weight = row_weights.empty() ? 1.0 : static_cast<double>(row_weights[b]);
-    T const target_logit =
-        scores(b, target) * inverse_temperature + offset[target] - log_count[target];
+    C const target_logit = static_cast<C>(scores(b, target)) * inverse_temperature +
+                           offset[target] - log_count[target];
+    Workspace::Scope of_row(scratch_of(HostContext{}));  // of the thread that runs it
+    C* const logits = [&] {
+      if constexpr (std::same_as<T, C>) {
+        return grad.row_data(b);
+      } else {
+        return of_row.vector<C>(n).data;
+      }
+    }();
     return kernels.softmax(scores.row_data(b), offset.data, n, target, target_logit,
-                           inverse_temperature, weight / total_weight, grad.row_data(b));
+                           inverse_temperature, weight / total_weight, logits, grad.row_data(b));
   });
 }
 
 #define RELWEAVE_INSTANTIATE(T)                                                         \
   template double sampled_softmax<T>(HostContext const&, MatrixView<T const>,           \
                                      Candidates<T> const&, SampledSoftmaxParams const&, \
-                                     VectorView<T const>, MatrixView<T>)
+                                     VectorView<Compute<T> const>, MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::loss

@@ -17,14 +17,15 @@ namespace {
 constexpr std::int64_t rows_per_task = 8;
 
 template <typename T>
-constexpr T lowest = -std::numeric_limits<T>::infinity();
+constexpr T lowest{-std::numeric_limits<Compute<T>>::infinity()};
 
 /// Inserts into k places sorted from best to worst. Columns come in ascending order, so an equal
 /// score goes behind those already there.
 template <typename T>
 void insert(T score, NodeId column, NodeId* indices, T* values, std::int64_t k) {
   std::int64_t place = k - 1;
-  for (; place > 0 && values[place - 1] < score; --place) {
+  using C = Compute<T>;
+  for (; place > 0 && static_cast<C>(values[place - 1]) < static_cast<C>(score); --place) {
     values[place] = values[place - 1];
     indices[place] = indices[place - 1];
   }
@@ -38,7 +39,8 @@ template <typename T>
 void scan(cpu::TopKKernels<T> const& kernels, VectorView<T const> scores, NodeId first_column,
           NodeId* indices, T* values, std::int64_t k) {
   std::int64_t c = -1;
-  while ((c = kernels.first_above(scores.data, c + 1, scores.size, values[k - 1])) < scores.size) {
+  while ((c = kernels.first_above(scores.data, c + 1, scores.size,
+                                  static_cast<Compute<T>>(values[k - 1]))) < scores.size) {
     insert(scores[c], static_cast<NodeId>(first_column + c), indices, values, k);
   }
 }
@@ -63,7 +65,7 @@ void check(std::string_view here, MatrixView<T const> scores, NodeId first_colum
 
 }  // namespace
 
-template <Scalar T>
+template <HostScalar T>
 void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId first_column,
                  MatrixView<NodeId> indices, MatrixView<T> values) {
   ProfileScope const profile("top_k");
@@ -78,7 +80,7 @@ void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores, NodeId 
   });
 }
 
-template <Scalar T>
+template <HostScalar T>
 void top_k(HostContext const& ctx, In<MatrixView<T const>> scores, MatrixView<NodeId> indices,
            MatrixView<T> values) {
   check<T>("top_k", scores, 0, indices, values);
@@ -96,5 +98,6 @@ void top_k(HostContext const& ctx, In<MatrixView<T const>> scores, MatrixView<No
                                MatrixView<NodeId>, MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
+RELWEAVE_INSTANTIATE(bfloat16);
 
 }  // namespace relweave::ops

@@ -22,4 +22,9 @@ TopKKernels<double> const& top_k_kernels<Isa::RELWEAVE_ISA_NAMESPACE, double>() 
   return table<double>;
 }
 
+template <>
+TopKKernels<bfloat16> const& top_k_kernels<Isa::RELWEAVE_ISA_NAMESPACE, bfloat16>() {
+  return table<bfloat16>;
+}
+
 }  // namespace relweave::ops::cpu

@@ -33,8 +33,9 @@ Adam<T>::Adam(AdamConfig const& config, std::int64_t size)
 }
 
 template <Scalar T>
-void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
-                   double learning_rate) {
+template <typename G>
+void Adam<T>::step_values(HostContext const& ctx, VectorView<T> values,
+                          VectorView<G const> gradients, double learning_rate) {
   ProfileScope const profile("adam");
   expect_size("Adam.step", "values", values, mean_.size());
   expect_size("Adam.step", "gradients", gradients, mean_.size());
@@ -42,7 +43,7 @@ void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T
   auto const t = static_cast<double>(++steps_);
   auto const update = update_of<T>(config_, learning_rate / (1 - std::pow(config_.beta1, t)),
                                    std::sqrt(1 - std::pow(config_.beta2, t)));
-  auto const& kernels = step_kernels_for<T>(ctx);
+  auto const& kernels = step_kernels_for<G>(ctx);
   parallel_for_blocks(
       ctx, values.size, elements_per_task, [&](std::int64_t begin, std::int64_t end) {
         kernels.adam(values.data + begin, gradients.data + begin, mean_.data() + begin,
@@ -51,22 +52,49 @@ void Adam<T>::step(HostContext const& ctx, VectorView<T> values, In<VectorView<T
 }
 
 template <Scalar T>
-void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table,
-                        In<VectorView<NodeId const>> rows, In<MatrixView<T const>> gradients,
-                        double learning_rate) {
+template <typename G>
+void Adam<T>::step_some_rows(HostContext const& ctx, MatrixView<T> table,
+                             VectorView<NodeId const> rows, MatrixView<G const> gradients,
+                             double learning_rate) {
   ProfileScope const profile("adam");
-  expect_rows<T>("Adam.step_rows", table, rows, gradients, mean_.size());
+  expect_rows("Adam.step_rows", table, rows, gradients, mean_.size());
   expect_setting("Adam.step_rows", "learning_rate", learning_rate);
   auto const t = static_cast<double>(++steps_);
   double const correction = std::sqrt(1 - std::pow(config_.beta2, t));
   auto const update =
       update_of<T>(config_, learning_rate * correction / (1 - std::pow(config_.beta1, t)), 1);
   auto const& kernels = step_kernels_for<T>(ctx);
-  for_each_row<T>(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
+  for_each_row(ctx, rows, gradients, [&](NodeId row, T const* gradient) {
     std::int64_t const at = row * table.cols;
     kernels.adam(table.row_data(row), gradient, mean_.data() + at, square_.data() + at, table.cols,
                  update);
   });
+}
+
+template <Scalar T>
+void Adam<T>::step(HostContext const& ctx, VectorView<T> values, VectorView<T const> gradients,
+                   double learning_rate) {
+  step_values(ctx, values, gradients, learning_rate);
+}
+template <Scalar T>
+void Adam<T>::step(HostContext const& ctx, VectorView<T> values,
+                   VectorView<bfloat16 const> gradients, double learning_rate)
+requires std::same_as<T, float>
+{
+  step_values(ctx, values, gradients, learning_rate);
+}
+
+template <Scalar T>
+void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                        MatrixView<T const> gradients, double learning_rate) {
+  step_some_rows(ctx, table, rows, gradients, learning_rate);
+}
+template <Scalar T>
+void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                        MatrixView<bfloat16 const> gradients, double learning_rate)
+requires std::same_as<T, float>
+{
+  step_some_rows(ctx, table, rows, gradients, learning_rate);
 }
 
 template <Scalar T>

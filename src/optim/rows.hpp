@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
-#include <functional>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -66,18 +66,20 @@ void expect_row_shapes(std::string_view function, MatrixView<T, S> table,
 }
 
 /// Checks the arguments of such a step, rows included.
-template <typename T>
+template <typename T, typename G>
 void expect_rows(std::string_view function, MatrixView<T> table, VectorView<NodeId const> rows,
-                 MatrixView<T const> gradients, std::int64_t size) {
+                 MatrixView<G const> gradients, std::int64_t size) {
   expect_row_shapes(function, table, rows, gradients, size);
   expect_indices(function, "rows", rows, table.rows);
 }
 
 /// Calls fn(row, gradient) once for every different row, in parallel; the gradient of a row that is
-/// given several times is the sum, in the order in which they were given.
-template <typename T, typename Fn>
+/// given several times is the sum, in the order in which they were given. Gradients in bfloat16
+/// come as floats.
+template <typename G, typename Fn>
 void for_each_row(HostContext const& ctx, VectorView<NodeId const> rows,
-                  MatrixView<T const> gradients, Fn const& fn) {
+                  MatrixView<G const> gradients, Fn const& fn) {
+  using T = Compute<G>;
   Workspace::Scope scratch(scratch_of(ctx));
   auto const order = scratch.vector<std::int64_t>(rows.size);
   std::iota(order.begin(), order.end(), std::int64_t{0});
@@ -99,16 +101,20 @@ void for_each_row(HostContext const& ctx, VectorView<NodeId const> rows,
   parallel_for_blocks(ctx, count, grain, [&](std::int64_t begin, std::int64_t end) {
     T* const sum = sums.row_data(begin / grain);
     for (std::int64_t i = begin; i < end; ++i) {
-      T const* gradient = gradients.row_data(order[starts[i]]);
-      if (starts[i + 1] - starts[i] > 1) {
-        std::copy_n(gradient, d, sum);
-        for (std::int64_t e = starts[i] + 1; e < starts[i + 1]; ++e) {
-          T const* const more = gradients.row_data(order[e]);
-          std::transform(sum, sum + d, more, sum, std::plus<T>{});
+      NodeId const row = rows[order[starts[i]]];
+      G const* const gradient = gradients.row_data(order[starts[i]]);
+      if constexpr (std::same_as<G, T>) {
+        if (starts[i + 1] - starts[i] == 1) {
+          fn(row, gradient);
+          continue;
         }
-        gradient = sum;
       }
-      fn(rows[order[starts[i]]], gradient);
+      std::transform(gradient, gradient + d, sum, [](G g) { return static_cast<T>(g); });
+      for (std::int64_t e = starts[i] + 1; e < starts[i + 1]; ++e) {
+        std::transform(sum, sum + d, gradients.row_data(order[e]), sum,
+                       [](T total, G g) { return total + static_cast<T>(g); });
+      }
+      fn(row, static_cast<T const*>(sum));
     }
   });
 }

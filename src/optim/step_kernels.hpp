@@ -5,6 +5,7 @@
 #include <relweave/core/context.hpp>
 #include <relweave/core/isa.hpp>
 #include <relweave/core/isa_dispatch.hpp>
+#include <relweave/core/types.hpp>
 
 namespace relweave::optim {
 
@@ -26,23 +27,23 @@ struct SgdStep {
   bool nesterov;
 };
 
-/// One step on n elements that follow each other.
-template <typename T>
+/// One step on n elements that follow each other, with gradients of type G.
+template <typename G, typename T = Compute<G>>
 struct StepKernels {
-  void (*adam)(T* values, T const* gradients, T* mean, T* square, std::int64_t n,
+  void (*adam)(T* values, G const* gradients, T* mean, T* square, std::int64_t n,
                AdamStep<T> const& settings);
   /// velocity: nullptr without momentum; with dampening, NaN where there was no step yet.
-  void (*sgd)(T* values, T const* gradients, T* velocity, std::int64_t n,
+  void (*sgd)(T* values, G const* gradients, T* velocity, std::int64_t n,
               SgdStep<T> const& settings);
 };
 
 /// Defined once per instruction set, in step_kernels_cpu.cpp.
-template <Isa isa, typename T>
-StepKernels<T> const& step_kernels();
+template <Isa isa, typename G>
+StepKernels<G> const& step_kernels();
 
-template <typename T>
-StepKernels<T> const& step_kernels_for(HostContext const& ctx) {
-  return with_isa(ctx, []<Isa isa>() -> StepKernels<T> const& { return step_kernels<isa, T>(); });
+template <typename G>
+StepKernels<G> const& step_kernels_for(HostContext const& ctx) {
+  return with_isa(ctx, []<Isa isa>() -> StepKernels<G> const& { return step_kernels<isa, G>(); });
 }
 
 /// Parameters per task of a parallel step.

@@ -119,7 +119,7 @@ struct CoInteractionReport {
 /// memory_limit that is too small, with one that is not, or offsets that do not ascend; ShapeError
 /// for columns of different length or types of another number of items; IndexError for ids out of
 /// range; IoError for a temp_folder that cannot be written to or is full; StoppedError when
-/// `progress` returns false. Nothing is left behind.
+/// `progress` returns false; std::bad_alloc, which names memory_limit. Nothing is left behind.
 /// Source: De Nadai et al. 2024, section 4.1.1 (arXiv 2403.05185); the pruning is this library's.
 RELWEAVE_API ItemLinks co_interaction_links(HostContext const& ctx, InteractionLogView const& log,
                                             ItemTypes const& types,

@@ -14,14 +14,14 @@ namespace relweave::loss {
 /// the scores, so unbounded below: it diverges unless the scores are bounded. Here they are dot
 /// products of unit vectors, which keeps the loss in [-2, 2].
 /// scores, grad (B, N), grad may be scores; target (B); weights (N), not negative.
-/// Numerics: in double. A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Numerics: in double, gradients rounded once. A score that is NaN makes the loss NaN. Determinism: any_thread_count.
 /// Throws: ShapeError, for no row too; IndexError for a target outside the columns; ConfigError for
 /// a weight below 0 or NaN.
 /// Source: De Nadai et al. 2024, eq. 5 (arXiv 2403.05185).
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
                                 In<VectorView<NodeId const>> target,
-                                In<VectorView<T const>> weights, MatrixView<T> grad);
+                                In<VectorView<Compute<T> const>> weights, MatrixView<T> grad);
 
 /// dot_product on a device, the loss to `loss` (1), with weights in float whatever T is. Targets
 /// and weights may come from a kernel: they are trusted, not checked.

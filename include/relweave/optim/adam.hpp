@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <relweave/core/buffer.hpp>
@@ -21,7 +22,8 @@ struct AdamConfig {
 /// the parameter, at step t
 ///   m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
 ///   parameter -= learning_rate m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
-/// Numerics: in T; a gradient that is not finite makes its parameter so.
+/// Numerics: in T; a gradient that is not finite makes its parameter so. Gradients in bfloat16 are
+/// widened first; values and moments are float then, since steps are too small for 8 bits.
 /// Determinism: any_thread_count.
 /// Throws: ConfigError for a beta outside [0, 1), or another setting or learning rate that is
 /// negative or not finite.
@@ -32,16 +34,22 @@ class RELWEAVE_API Adam {
   Adam(AdamConfig const& config, std::int64_t size);
 
   /// values, gradients (size); values are updated. Throws ShapeError for another size.
-  void step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
+  void step(HostContext const& ctx, VectorView<T> values, VectorView<T const> gradients,
             double learning_rate);
+  void step(HostContext const& ctx, VectorView<T> values, VectorView<bfloat16 const> gradients,
+            double learning_rate)
+  requires std::same_as<T, float>;
 
   /// A step in which only the given rows of a table move, and only their moments; t counts all
   /// steps. As torch.optim.SparseAdam, epsilon is added to sqrt(v) before its correction.
   /// table (n, d) with n d = size, updated; rows (m) in any order, the gradients of one that is
   /// given twice add up; gradients (m, d). Cost: m log m + m d.
   /// Throws ShapeError, and IndexError for a row outside the table; nothing has changed then.
-  void step_rows(HostContext const& ctx, MatrixView<T> table, In<VectorView<NodeId const>> rows,
-                 In<MatrixView<T const>> gradients, double learning_rate);
+  void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<T const> gradients, double learning_rate);
+  void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<bfloat16 const> gradients, double learning_rate)
+  requires std::same_as<T, float>;
 
   /// What steps leave behind: t, m and v, (size) each.
   std::int64_t steps() const { return steps_; }
@@ -52,6 +60,13 @@ class RELWEAVE_API Adam {
   void restore(std::int64_t steps, In<VectorView<T const>> mean, In<VectorView<T const>> square);
 
  private:
+  template <typename G>
+  void step_values(HostContext const& ctx, VectorView<T> values, VectorView<G const> gradients,
+                   double learning_rate);
+  template <typename G>
+  void step_some_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                      MatrixView<G const> gradients, double learning_rate);
+
   AdamConfig config_;
   std::int64_t steps_ = 0;
   Buffer<T> mean_;

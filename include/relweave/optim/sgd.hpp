@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <relweave/core/buffer.hpp>
@@ -21,7 +22,8 @@ struct SgdConfig {
 /// the parameter,
 ///   v = momentum v + (1 - dampening) g,  but v = g in a parameter's first step,
 ///   parameter -= learning_rate (nesterov ? g + momentum v : v).
-/// Numerics: in T; a gradient that is not finite makes its parameter so.
+/// Numerics: in T; a gradient that is not finite makes its parameter so. Gradients in bfloat16 are
+/// widened first; values and velocity are float then.
 /// Determinism: any_thread_count.
 /// Throws: ConfigError for a setting or learning rate that is negative or not finite, nesterov or
 /// dampening without momentum, or both of them.
@@ -33,16 +35,22 @@ class RELWEAVE_API Sgd {
   Sgd(SgdConfig const& config, std::int64_t size);
 
   /// values, gradients (size); values are updated. Throws ShapeError for another size.
-  void step(HostContext const& ctx, VectorView<T> values, In<VectorView<T const>> gradients,
+  void step(HostContext const& ctx, VectorView<T> values, VectorView<T const> gradients,
             double learning_rate);
+  void step(HostContext const& ctx, VectorView<T> values, VectorView<bfloat16 const> gradients,
+            double learning_rate)
+  requires std::same_as<T, float>;
 
   /// A step in which only the given rows of a table move: each as a parameter of its own that is
   /// stepped when it is given, velocity and weight decay included.
   /// table (n, d) with n d = size, updated; rows (m) in any order, the gradients of one that is
   /// given twice add up; gradients (m, d). Cost: m log m + m d.
   /// Throws ShapeError, and IndexError for a row outside the table; nothing has changed then.
-  void step_rows(HostContext const& ctx, MatrixView<T> table, In<VectorView<NodeId const>> rows,
-                 In<MatrixView<T const>> gradients, double learning_rate);
+  void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<T const> gradients, double learning_rate);
+  void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                 MatrixView<bfloat16 const> gradients, double learning_rate)
+  requires std::same_as<T, float>;
 
   /// v, which is all that steps leave behind: (size), or empty without momentum. With dampening it
   /// is NaN where there was no step yet.
@@ -51,6 +59,13 @@ class RELWEAVE_API Sgd {
   void restore(In<VectorView<T const>> velocity);
 
  private:
+  template <typename G>
+  void step_values(HostContext const& ctx, VectorView<T> values, VectorView<G const> gradients,
+                   double learning_rate);
+  template <typename G>
+  void step_some_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
+                      MatrixView<G const> gradients, double learning_rate);
+
   SgdConfig config_;
   std::int64_t size_;
   Buffer<T> velocity_;

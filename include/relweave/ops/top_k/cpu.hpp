@@ -8,8 +8,8 @@ inline namespace RELWEAVE_ISA_NAMESPACE {
 
 /// True if any of N packs from x on holds a value above the threshold.
 template <std::int64_t N, typename T>
-[[gnu::always_inline]] inline bool any_above(T const* x, T threshold) {
-  simd::IndexVec<T> above = {};
+[[gnu::always_inline]] inline bool any_above(T const* x, Compute<T> threshold) {
+  simd::IndexVec<Compute<T>> above = {};
   for (std::int64_t v = 0; v < N; ++v) {
     above |= simd::load<simd::lanes<T>>(x + v * simd::lanes<T>) > threshold;
   }
@@ -23,10 +23,10 @@ template <std::int64_t N, typename T>
 }
 
 template <typename T>
-std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, T threshold) {
+std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, Compute<T> threshold) {
   constexpr std::int64_t L = simd::lanes<T>;
   constexpr std::int64_t packs = 4;
-  if (begin < n && scores[begin] > threshold) {
+  if (begin < n && static_cast<Compute<T>>(scores[begin]) > threshold) {
     return begin;  // while the places fill, and where scores rise along the row
   }
   std::int64_t c = begin;
@@ -36,7 +36,7 @@ std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, T 
   while (c + L <= n && !any_above<1>(scores + c, threshold)) {
     c += L;
   }
-  while (c < n && !(scores[c] > threshold)) {
+  while (c < n && !(static_cast<Compute<T>>(scores[c]) > threshold)) {
     ++c;
   }
   return c;

@@ -25,7 +25,7 @@ namespace relweave::ops {
 /// Throws:      ConfigError when k < 1; ShapeError when indices or values do not fit; IndexError
 ///              when n is above 2^31, so that a column is no NodeId.
 /// Source:      none beyond the definition.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void top_k(HostContext const& ctx, In<MatrixView<T const>> scores,
                         MatrixView<NodeId> indices, MatrixView<T> values);
 
@@ -40,7 +40,7 @@ RELWEAVE_API void top_k(HostContext const& ctx, In<MatrixView<T const>> scores,
 /// Throws:      as top_k; IndexError when first_column is negative or a column beyond the largest
 ///              NodeId.
 /// Source:      none beyond the definition.
-template <Scalar T>
+template <HostScalar T>
 RELWEAVE_API void top_k_merge(HostContext const& ctx, In<MatrixView<T const>> scores,
                               NodeId first_column, MatrixView<NodeId> indices,
                               MatrixView<T> values);
