@@ -76,8 +76,7 @@ def medians(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def seconds_per_call(call: Callable[[], Any], calls: int = 1) -> float:
-    if calls > 1:  # short: the other library's threads spin for a while before they sleep
-        call()
+    time.sleep(0.02)  # the other library's threads spin for a while before they sleep
     begin = time.perf_counter()
     for _ in range(calls):
         call()

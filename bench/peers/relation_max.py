@@ -1,4 +1,8 @@
-"""The maximum over every relation's neighbours against one sparse product per relation."""
+"""The maximum over every relation's neighbours against one sparse product per relation.
+
+Messages lie where each library's own dense layer leaves them, in the same numbers on both sides:
+NumPy's arrays start in the middle of a cache line, and PyTorch's tensors have small pages.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,14 @@ class Ours:
     def __init__(self, graph: rw.HeteroGraph, width: int, threads: int) -> None:
         rng = np.random.default_rng(1)
         self.graph, self.threads = graph, threads
-        self.messages = {
-            t: rng.normal(
-                size=(sum(graph.node_counts[r[0]] for r in graph.relations_into(t)), width)
-            ).astype("f4")
+        self.identity = np.eye(width, dtype="f4")
+        rows = {
+            t: sum(graph.node_counts[r[0]] for r in graph.relations_into(t))
             for t in graph.node_types
+        }
+        self.messages = {
+            t: rw.ops.linear(rng.normal(size=(n, width)).astype("f4"), self.identity)
+            for t, n in rows.items()
         }
         self.push = {
             t: rng.normal(size=(n, width)).astype("f4") for t, n in graph.node_counts.items()
@@ -62,14 +69,17 @@ class Torch:
         self.torch = torch
         self.graph = graph = ours.graph
         self.matrices, self.messages = {}, {}
+        identity = torch.from_numpy(ours.identity)
         for t in graph.node_types:
             base = 0
             for relation in graph.relations_into(t):
                 source, destination = (torch.from_numpy(e).long() for e in graph.edges(relation))
                 shape = [graph.node_counts[relation[i]] for i in (2, 0)]
                 self.matrices[relation] = csr_matrix(source, destination, shape)
-                rows = ours.messages[t][base : base + shape[1]]
-                self.messages[relation] = torch.from_numpy(rows.copy()).requires_grad_()
+                rows = torch.from_numpy(ours.messages[t][base : base + shape[1]])
+                message = torch.nn.functional.linear(rows, identity)
+                assert torch.equal(message, rows)
+                self.messages[relation] = message.requires_grad_()
                 base += shape[1]
         self.push = [torch.from_numpy(ours.push[t]) for t in graph.node_types]
 

@@ -119,36 +119,30 @@ void NeighborSampler::number_messages(std::size_t type, std::size_t r,
   d.source_rows[r].reset(std::min(relation.message_rows, d.cols.size()) + 1);
   NodeId* const sources = d.source_rows[r].data();  // an edge of a known source writes behind them
   NodeId count = 0;
-  NodeId fresh = -1;  // negative: the row before had new sources, so this one has, too
+  bool fresh = true;  // the row before had new sources, so this one is likely to have some
   for (auto row = static_cast<std::int64_t>(r); row < rows; row += r_count) {
     // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
     simd::prefetch(cols + offsets[std::min(row + rows_ahead * r_count, rows)], 64);
-    // Most rows but the first have no new source. Which edges of the others have cannot be
-    // foretold: no branch there.
-    NodeId any = fresh;
-    if (fresh >= 0) {
-      for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
-        any |= number_of[cols[e]];
-      }
-    }
-    if (any < 0) {
-      NodeId const before = count;
-      for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
-        NodeId const col = cols[e];
-        NodeId number = number_of[col];
-        NodeId const first = number < 0 ? -1 : 0;
-        sources[count] = static_cast<NodeId>(col - relation.message_base);
-        number += (count - number) & first;
-        count -= first;
-        number_of[col] = number;
+    EdgeOffset e = offsets[row];
+    EdgeOffset const end = offsets[row + 1];
+    if (!fresh) {
+      for (NodeId number = 0; e < end && (number = number_of[cols[e]]) >= 0; ++e) {
         cols[e] = number;
       }
-      fresh = before - count;
-    } else {
-      for (EdgeOffset e = offsets[row]; e < offsets[row + 1]; ++e) {
-        cols[e] = number_of[cols[e]];
-      }
     }
+    // Which of the others are new cannot be foretold: no branch there.
+    NodeId const before = count;
+    for (; e < end; ++e) {
+      NodeId const col = cols[e];
+      NodeId number = number_of[col];
+      NodeId const first = number < 0 ? -1 : 0;
+      sources[count] = static_cast<NodeId>(col - relation.message_base);
+      number += (count - number) & first;
+      count -= first;
+      number_of[col] = number;
+      cols[e] = number;
+    }
+    fresh = count != before;
   }
   d.source_rows[r].reset(count);
   for (NodeId const node : d.source_rows[r].view()) {  // leave the map empty for the next sample
