@@ -45,9 +45,8 @@ void run(benchmark::State& state, bench::ScoreWorkload const& w) {
 template <typename T>
 void add() {
   for (auto const& w : {bench::two_tower, bench::large_batch}) {
-    bench::add(
-        "dot_product/cpu/" + std::string(bench::type_name<T>) + "/" + std::string(w.name),
-        benchmark::kMicrosecond, [=](benchmark::State& state) { run<T>(state, w); });
+    bench::add("dot_product/cpu/" + std::string(bench::type_name<T>) + "/" + std::string(w.name),
+               benchmark::kMicrosecond, [=](benchmark::State& state) { run<T>(state, w); });
   }
 }
 

@@ -41,7 +41,7 @@ void run(benchmark::State& state, bench::ScoreWorkload const& w, Pairwise kind) 
     return kind == Pairwise::bpr
                ? loss::bpr<T>(ctx, scores, negative.view(), gradients, grad_negative.view())
                : loss::margin<T>(ctx, scores, negative.view(), params, gradients,
-                                     grad_negative.view());
+                                 grad_negative.view());
   };
   double const expected = expected_loss<T>(kind, scores, negative.view());
   if (std::abs(step() - expected) > 1e-6) {

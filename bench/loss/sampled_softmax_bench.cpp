@@ -13,8 +13,7 @@ namespace {
 constexpr loss::SampledSoftmaxParams params{.temperature = 0.05};
 
 /// The gradient in plain loops.
-Matrix<float> expected_gradient(MatrixView<float const> scores,
-                                VectorView<NodeId const> target,
+Matrix<float> expected_gradient(MatrixView<float const> scores, VectorView<NodeId const> target,
                                 VectorView<float const> log_qs) {
   Matrix<float> grad(scores.rows, scores.cols);
   std::vector<double> e(static_cast<std::size_t>(scores.cols));

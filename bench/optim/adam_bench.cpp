@@ -27,8 +27,7 @@ bool is_first_step(VectorView<float const> before, VectorView<float const> after
     auto const g = static_cast<float>(gradients[i]);
     double const expected =
         static_cast<double>(before[i]) - std::copysign(learning_rate, static_cast<double>(g));
-    if (std::abs(g) > 1e-3F &&
-        std::abs(static_cast<double>(after[i]) - expected) > 1e-6) {
+    if (std::abs(g) > 1e-3F && std::abs(static_cast<double>(after[i]) - expected) > 1e-6) {
       return false;
     }
   }
@@ -75,8 +74,8 @@ void step_rows(benchmark::State& state, bench::ParameterWorkload const& w) {
   auto const last = w.touched - 1;
   auto const row = touched[last];
   bool const once = std::count(rows.begin(), rows.end(), row) == 1;
-  if (once &&
-      !is_first_step<T>(before.view().row(row), table.view().row(row), gradients.view().row(last))) {
+  if (once && !is_first_step<T>(before.view().row(row), table.view().row(row),
+                                gradients.view().row(last))) {
     state.SkipWithError("is no first step of Adam");
     return;
   }

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from item_graph_joins import by_duckdb, by_pandas, kinds
 from item_graph_logs import CAP, TOP, Columns, Links
+from peak_memory import held_mib, peak_mib
 
 ROWS = 2000  # items that choose their neighbours at a time, which bounds the peer's memory
 
@@ -25,6 +24,7 @@ def by_relweave(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
     from relweave import _core
     from relweave.config import GraphConfig, to_json
 
+    held = held_mib()
     begin = time.perf_counter()
     graph = _core.ItemGraph.build(
         user=log["user"],
@@ -39,7 +39,8 @@ def by_relweave(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
         progress=None,
     )
     seconds = time.perf_counter() - begin
-    return (graph.lower, graph.upper, graph.count, graph.weight), {"seconds": seconds}
+    links = (graph.lower, graph.upper, graph.count, graph.weight)
+    return links, {"held_mib": held, "seconds": seconds}
 
 
 def capped(log: Columns) -> tuple[Any, Any]:
@@ -84,6 +85,7 @@ def by_scipy(log: Columns, _threads: int) -> tuple[Links, dict[str, float]]:
     import scipy.sparse as sp
 
     kind = kinds(log)
+    held = held_mib()
     begin = time.perf_counter()
     user, item = capped(log)
     shape = (int(log["users"]), len(kind))
@@ -93,13 +95,8 @@ def by_scipy(log: Columns, _threads: int) -> tuple[Links, dict[str, float]]:
     product = time.perf_counter() - before
     degree = np.asarray(histories.sum(0)).ravel().astype(np.float64)
     links = strongest(counts, degree, kind)
-    return links, {"seconds": time.perf_counter() - begin, "product_seconds": product}
-
-
-def peak_mib() -> float:
-    """Return the peak of this program's memory; getrusage counts that of its parent too."""
-    status = Path("/proc/self/status").read_text()
-    return int(re.findall(r"VmHWM:\s*(\d+) kB", status)[0]) / 1024
+    seconds = time.perf_counter() - begin
+    return links, {"held_mib": held, "seconds": seconds, "product_seconds": product}
 
 
 BY = {

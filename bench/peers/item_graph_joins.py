@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from item_graph_logs import CAP, TOP, Columns, Links
+from peak_memory import held_mib
 
 # `nodes` and `log` are the columns; a link stays if either end keeps it.
 SQL = f"""
@@ -48,6 +49,7 @@ def by_duckdb(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
     """Ask one SQL query, which reads the columns in place."""
     import duckdb
 
+    held = held_mib()
     begin = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,  # what does not fit its memory goes there
@@ -59,13 +61,14 @@ def by_duckdb(log: Columns, threads: int) -> tuple[Links, dict[str, float]]:
         database.register("nodes", nodes)
         found = database.execute(SQL).fetchnumpy()
     links = tuple(found[name] for name in ("lower", "upper", "count", "weight"))
-    return links, {"seconds": time.perf_counter() - begin}
+    return links, {"held_mib": held, "seconds": time.perf_counter() - begin}
 
 
 def by_pandas(log: Columns, _threads: int) -> tuple[Links, dict[str, float]]:
     """Merge the capped histories on the user, count the pairs by group."""
     import pandas as pd
 
+    held = held_mib()
     begin = time.perf_counter()
     events = pd.DataFrame({name: log[name] for name in ("user", "item", "time")})
     latest = events.groupby(["user", "item"], as_index=False)["time"].max()
@@ -90,4 +93,4 @@ def by_pandas(log: Columns, _threads: int) -> tuple[Links, dict[str, float]]:
     )
     links = links.drop_duplicates(["lower", "upper"]).sort_values(["lower", "upper"])
     columns = tuple(links[name].to_numpy() for name in ("lower", "upper", "count", "weight"))
-    return columns, {"seconds": time.perf_counter() - begin}
+    return columns, {"held_mib": held, "seconds": time.perf_counter() - begin}

@@ -1,8 +1,19 @@
-"""The peak of this process's memory."""
+"""The memory of this process, now and at its peak."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+
+def _mib(name: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith(name + ":"))
+    return int(line.split()[1]) / 1024
+
+
+def held_mib() -> float:
+    """Return the resident set, in MiB."""
+    return _mib("VmRSS")
 
 
 def peak_mib() -> float:
@@ -10,6 +21,4 @@ def peak_mib() -> float:
 
     `ru_maxrss` is no such number: it starts at what the process that ran the program had.
     """
-    status = Path("/proc/self/status").read_text()
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024
+    return _mib("VmHWM")

@@ -41,9 +41,10 @@ double dot_product(HostContext const& ctx, In<MatrixView<T const>> scores,
          });
 }
 
-#define RELWEAVE_INSTANTIATE(T)                                           \
-  template double dot_product<T>(HostContext const&, MatrixView<T const>, \
-                                 VectorView<NodeId const>, VectorView<Compute<T> const>, MatrixView<T>)
+#define RELWEAVE_INSTANTIATE(T)                                                          \
+  template double dot_product<T>(HostContext const&, MatrixView<T const>,                \
+                                 VectorView<NodeId const>, VectorView<Compute<T> const>, \
+                                 MatrixView<T>)
 RELWEAVE_INSTANTIATE(float);
 RELWEAVE_INSTANTIATE(double);
 RELWEAVE_INSTANTIATE(bfloat16);

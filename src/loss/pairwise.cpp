@@ -46,8 +46,9 @@ double margin(HostContext const& ctx, In<VectorView<T const>> positive,
   auto const& kernels = row_kernels_for<T>(ctx);
   return pairwise("margin", ctx, positive, negative, grad_positive, grad_negative,
                   [&](std::int64_t b, double share) {
-                    return kernels.margin(static_cast<Compute<T>>(positive[b]), negative.row_data(b), negative.cols,
-                                          params.margin, share, grad_negative.row_data(b));
+                    return kernels.margin(static_cast<Compute<T>>(positive[b]),
+                                          negative.row_data(b), negative.cols, params.margin, share,
+                                          grad_negative.row_data(b));
                   });
 }
 
@@ -59,8 +60,8 @@ double bpr(HostContext const& ctx, In<VectorView<T const>> positive,
   auto const& kernels = row_kernels_for<T>(ctx);
   return pairwise("bpr", ctx, positive, negative, grad_positive, grad_negative,
                   [&](std::int64_t b, double share) {
-                    return kernels.bpr(static_cast<Compute<T>>(positive[b]), negative.row_data(b), negative.cols, share,
-                                       grad_negative.row_data(b));
+                    return kernels.bpr(static_cast<Compute<T>>(positive[b]), negative.row_data(b),
+                                       negative.cols, share, grad_negative.row_data(b));
                   });
 }
 

@@ -135,13 +135,13 @@ template <typename T>
 PairSums margin(Compute<T> positive, T const* negative, std::int64_t n, double margin, double share,
                 T* grad) {
   return pairs<double, T>(positive, negative, n, share, grad,
-                       [margin]<std::int64_t L>(Pack<double, L> const& d, Pack<double, L>& loss,
-                                                Pack<double, L>& slope) {
-                         Pack<double, L> const zero = {};
-                         Pack<double, L> const excess = d + margin;
-                         loss = excess <= 0 ? zero : excess;  // NaN stays NaN
-                         slope = excess > 0 ? zero + 1 : zero;
-                       });
+                          [margin]<std::int64_t L>(Pack<double, L> const& d, Pack<double, L>& loss,
+                                                   Pack<double, L>& slope) {
+                            Pack<double, L> const zero = {};
+                            Pack<double, L> const excess = d + margin;
+                            loss = excess <= 0 ? zero : excess;  // NaN stays NaN
+                            slope = excess > 0 ? zero + 1 : zero;
+                          });
 }
 
 template <typename T, typename C = Compute<T>>

@@ -78,9 +78,8 @@ void Adam<T>::step(HostContext const& ctx, VectorView<T> values, VectorView<T co
 }
 template <Scalar T>
 void Adam<T>::step(HostContext const& ctx, VectorView<T> values,
-                   VectorView<bfloat16 const> gradients, double learning_rate)
-requires std::same_as<T, float>
-{
+                   VectorView<bfloat16 const> gradients,
+                   double learning_rate) requires std::same_as<T, float> {
   step_values(ctx, values, gradients, learning_rate);
 }
 
@@ -91,9 +90,8 @@ void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<
 }
 template <Scalar T>
 void Adam<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
-                        MatrixView<bfloat16 const> gradients, double learning_rate)
-requires std::same_as<T, float>
-{
+                        MatrixView<bfloat16 const> gradients,
+                        double learning_rate) requires std::same_as<T, float> {
   step_some_rows(ctx, table, rows, gradients, learning_rate);
 }
 

@@ -75,9 +75,8 @@ void Sgd<T>::step(HostContext const& ctx, VectorView<T> values, VectorView<T con
 }
 template <Scalar T>
 void Sgd<T>::step(HostContext const& ctx, VectorView<T> values,
-                  VectorView<bfloat16 const> gradients, double learning_rate)
-requires std::same_as<T, float>
-{
+                  VectorView<bfloat16 const> gradients,
+                  double learning_rate) requires std::same_as<T, float> {
   step_values(ctx, values, gradients, learning_rate);
 }
 
@@ -88,9 +87,8 @@ void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<N
 }
 template <Scalar T>
 void Sgd<T>::step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
-                       MatrixView<bfloat16 const> gradients, double learning_rate)
-requires std::same_as<T, float>
-{
+                       MatrixView<bfloat16 const> gradients,
+                       double learning_rate) requires std::same_as<T, float> {
   step_some_rows(ctx, table, rows, gradients, learning_rate);
 }
 

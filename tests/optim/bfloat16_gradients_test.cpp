@@ -84,9 +84,8 @@ TEMPLATE_TEST_CASE("gradients in bfloat16 of another shape are refused", "[optim
   auto const gradients = random_bfloat16(2, d, 2);
   std::vector<NodeId> const outside{0, rows};
 
-  CHECK_THROWS_AS(optimizer.step({}, flat(table.view()), flat(gradients.view()), 0.01),
-                  ShapeError);
-  CHECK_THROWS_AS(
-      optimizer.step_rows({}, table.view(), view_of(outside), gradients.view(), 0.01), IndexError);
+  CHECK_THROWS_AS(optimizer.step({}, flat(table.view()), flat(gradients.view()), 0.01), ShapeError);
+  CHECK_THROWS_AS(optimizer.step_rows({}, table.view(), view_of(outside), gradients.view(), 0.01),
+                  IndexError);
   CHECK(same_bits(table, before));
 }

@@ -14,7 +14,8 @@ namespace relweave::loss {
 /// the scores, so unbounded below: it diverges unless the scores are bounded. Here they are dot
 /// products of unit vectors, which keeps the loss in [-2, 2].
 /// scores, grad (B, N), grad may be scores; target (B); weights (N), not negative.
-/// Numerics: in double, gradients rounded once. A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Numerics: in double, gradients rounded once. A score that is NaN makes the loss NaN.
+/// Determinism: any_thread_count.
 /// Throws: ShapeError, for no row too; IndexError for a target outside the columns; ConfigError for
 /// a weight below 0 or NaN.
 /// Source: De Nadai et al. 2024, eq. 5 (arXiv 2403.05185).

@@ -14,7 +14,8 @@ struct MarginParams {
 
 /// Mean over examples b and negatives n of max(0, negative[b, n] - positive[b] + margin), and its
 /// gradients. positive, grad_positive (B); negative, grad_negative (B, N). Outputs may be inputs.
-/// Numerics: in double, gradients rounded once. A score that is NaN makes the loss NaN. Determinism: any_thread_count.
+/// Numerics: in double, gradients rounded once. A score that is NaN makes the loss NaN.
+/// Determinism: any_thread_count.
 /// Throws: ConfigError for a margin that is not finite; ShapeError, for no example or no negative
 /// too. Source: De Nadai et al. 2024, eq. 4 (arXiv 2403.05185).
 template <HostScalar T>

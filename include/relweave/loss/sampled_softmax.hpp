@@ -11,7 +11,7 @@ namespace relweave::loss {
 /// The columns of a score matrix: the unique items of a batch.
 template <HostScalar T>
 struct Candidates {
-  VectorView<NodeId const> target;      ///< (B) column of each row's positive
+  VectorView<NodeId const> target;     ///< (B) column of each row's positive
   VectorView<Compute<T> const> log_q;  ///< (N) log probability that the column's item is sampled
   VectorView<Compute<T> const> count;  ///< (N) how often the item is in the batch; empty: once
 };
@@ -28,8 +28,9 @@ struct SampledSoftmaxParams {
 /// are sampled often, so without the correction (or with its sign wrong) they are pushed down.
 /// scores, grad (B, N), grad may be scores; row_weights (B) or empty: ones.
 /// Numerics: logits and exponentials in T (float for bfloat16, gradients rounded once), the latter
-/// within 2 ulp, but 0 where e^x would be below the smallest normal float; sums in double. A score of -infinity leaves its column out; one that
-/// is NaN makes the loss NaN. Determinism: any_thread_count.
+/// within 2 ulp, but 0 where e^x would be below the smallest normal float; sums in double. A score
+/// of -infinity leaves its column out; one that is NaN makes the loss NaN.
+/// Determinism: any_thread_count.
 /// Throws: ShapeError, for no row too; IndexError for a target outside the columns; ConfigError for
 /// a temperature or count that is not above 0.
 /// Source: Yi et al. 2019, Sampling-Bias-Corrected Neural Modeling, eqs. 3-5 (RecSys).

@@ -37,8 +37,7 @@ class RELWEAVE_API Adam {
   void step(HostContext const& ctx, VectorView<T> values, VectorView<T const> gradients,
             double learning_rate);
   void step(HostContext const& ctx, VectorView<T> values, VectorView<bfloat16 const> gradients,
-            double learning_rate)
-  requires std::same_as<T, float>;
+            double learning_rate) requires std::same_as<T, float>;
 
   /// A step in which only the given rows of a table move, and only their moments; t counts all
   /// steps. As torch.optim.SparseAdam, epsilon is added to sqrt(v) before its correction.
@@ -48,8 +47,8 @@ class RELWEAVE_API Adam {
   void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
                  MatrixView<T const> gradients, double learning_rate);
   void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
-                 MatrixView<bfloat16 const> gradients, double learning_rate)
-  requires std::same_as<T, float>;
+                 MatrixView<bfloat16 const> gradients,
+                 double learning_rate) requires std::same_as<T, float>;
 
   /// What steps leave behind: t, m and v, (size) each.
   std::int64_t steps() const { return steps_; }

@@ -38,8 +38,7 @@ class RELWEAVE_API Sgd {
   void step(HostContext const& ctx, VectorView<T> values, VectorView<T const> gradients,
             double learning_rate);
   void step(HostContext const& ctx, VectorView<T> values, VectorView<bfloat16 const> gradients,
-            double learning_rate)
-  requires std::same_as<T, float>;
+            double learning_rate) requires std::same_as<T, float>;
 
   /// A step in which only the given rows of a table move: each as a parameter of its own that is
   /// stepped when it is given, velocity and weight decay included.
@@ -49,8 +48,8 @@ class RELWEAVE_API Sgd {
   void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
                  MatrixView<T const> gradients, double learning_rate);
   void step_rows(HostContext const& ctx, MatrixView<T> table, VectorView<NodeId const> rows,
-                 MatrixView<bfloat16 const> gradients, double learning_rate)
-  requires std::same_as<T, float>;
+                 MatrixView<bfloat16 const> gradients,
+                 double learning_rate) requires std::same_as<T, float>;
 
   /// v, which is all that steps leave behind: (size), or empty without momentum. With dampening it
   /// is NaN where there was no step yet.

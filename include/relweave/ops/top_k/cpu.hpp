@@ -23,10 +23,12 @@ template <std::int64_t N, typename T>
 }
 
 template <typename T>
-std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, Compute<T> threshold) {
+std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n,
+                         Compute<T> threshold) {
   constexpr std::int64_t L = simd::lanes<T>;
   constexpr std::int64_t packs = 4;
-  if (begin < n && static_cast<Compute<T>>(scores[begin]) > threshold) {
+  auto const above = [=](T score) { return static_cast<Compute<T>>(score) > threshold; };
+  if (begin < n && above(scores[begin])) {
     return begin;  // while the places fill, and where scores rise along the row
   }
   std::int64_t c = begin;
@@ -36,7 +38,7 @@ std::int64_t first_above(T const* scores, std::int64_t begin, std::int64_t n, Co
   while (c + L <= n && !any_above<1>(scores + c, threshold)) {
     c += L;
   }
-  while (c < n && !(static_cast<Compute<T>>(scores[c]) > threshold)) {
+  while (c < n && !above(scores[c])) {
     ++c;
   }
   return c;

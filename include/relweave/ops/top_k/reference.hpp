@@ -42,8 +42,7 @@ template <HostScalar T>
 void top_k(In<MatrixView<T const>> scores, MatrixView<NodeId> indices, MatrixView<T> values) {
   for (std::int64_t i = 0; i < scores.rows; ++i) {
     std::fill_n(indices.row_data(i), indices.cols, NodeId{-1});
-    std::fill_n(values.row_data(i), values.cols,
-                T{-std::numeric_limits<Compute<T>>::infinity()});
+    std::fill_n(values.row_data(i), values.cols, T{-std::numeric_limits<Compute<T>>::infinity()});
   }
   top_k_merge<T>(scores, 0, indices, values);
 }
