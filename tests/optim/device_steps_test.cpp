@@ -234,7 +234,7 @@ TEMPLATE_TEST_CASE("a step on a device on nothing counts and moves nothing", "[o
                       MatrixView<float const, Space::device>{nullptr, 0, 5});
   optimizer.step(ctx, flat(values.view()), flat(gradients.view()));
 
-  host.step_rows(baseline, expected.view(), {}, {nullptr, 0, 5}, 0.1);
+  host.step_rows(baseline, expected.view(), {}, MatrixView<float const>{nullptr, 0, 5}, 0.1);
   host.step(baseline, flat(expected.view()), flat(g.view()), 0.1);
   CHECK(largest_difference(device.download<float>(values.view()), expected) <= tolerance);
 }
