@@ -123,6 +123,6 @@ def compare(
     for name, way in zip(NAMES, ("forward", "forward_backward"), strict=True):
         mine, theirs = getattr(ours, way), getattr(peer, way)
         agree = close(mine(), theirs())
-        times = in_turns(mine, theirs, 2 * repeats + 1)
+        times = in_turns(mine, theirs, 6 * repeats + 1)
         comparisons.append(compared(name, PEER, threads, agree, times))
     return comparisons

@@ -64,7 +64,7 @@ def compare(
         times = in_turns(
             lambda mine=mine: mine.sample(start),
             lambda theirs=theirs: theirs.sample(start),
-            2 * repeats + 1,
+            6 * repeats + 1,
             LEAST_SECONDS,
         )
         edges = sum(len(e[0]) for layer in samples[0].layers for e in layer.edges.values())

@@ -161,8 +161,9 @@ class RowDrawer {
 
 /// The neighbours of a node in one relation, a row of the block.
 struct Candidates {
+  NodeId node;
   std::int64_t row;
-  RelationId relation;
+  RelationBlock const& relation;
   std::span<NodeId const> from;
   bool own;  // `from` changes with the next node: some neighbours are excluded
 };
@@ -200,8 +201,9 @@ void NeighborSampler::each_row(Draw const& draw, std::size_t type, std::span<Nod
     for (std::int64_t r = 0; r < r_count; ++r) {
       RelationBlock const& relation = destination.relations[static_cast<std::size_t>(r)];
       Candidates candidates{
+          .node = node,
           .row = k * r_count + r,
-          .relation = relation.relation,
+          .relation = relation,
           .from = {cols + offsets[r], dropped ? cols + offsets[r] : cols + offsets[r + 1]},
           .own = false};
       if (first != last && !candidates.from.empty()) {
@@ -243,7 +245,7 @@ void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
     EdgeOffset* const counts = out.row_offsets.data() + 1;
     each_row(draw, part.type, nodes, part.begin, part.end, [&](Candidates const& candidates) {
       std::int64_t const fanout =
-          draw.fanouts[static_cast<std::size_t>(index(candidates.relation))];
+          draw.fanouts[static_cast<std::size_t>(index(candidates.relation.relation))];
       counts[candidates.row] = replace_ && !candidates.from.empty()
                                    ? fanout
                                    : std::min(std::ssize(candidates.from), fanout);
@@ -257,7 +259,6 @@ void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
   each_part([&](SampledBlocks::Part const& part, std::span<NodeId const> nodes,
                 SampledBlocks::Destination& out) {
     EdgeOffset const* const offsets = out.row_offsets.data();
-    std::int64_t const r_count = graph_.block().destinations[part.type].csr.relations;
     RowDrawer drawer(ctx, draw.layer_seed, replace_);
     each_row(draw, part.type, nodes, part.begin, part.end, [&](Candidates const& candidates) {
       EdgeOffset const at = offsets[candidates.row];
@@ -265,10 +266,9 @@ void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
       if (count == std::ssize(candidates.from) && !replace_) {
         std::copy(candidates.from.begin(), candidates.from.end(), out.cols.data() + at);
       } else if (count > 0) {
-        auto const node =
-            static_cast<std::uint64_t>(nodes[static_cast<std::size_t>(candidates.row / r_count)]);
-        drawer.add((static_cast<std::uint64_t>(index(candidates.relation)) << 32) | node,
-                   candidates.from, count, out.cols.data() + at);
+        auto const relation = static_cast<std::uint64_t>(index(candidates.relation.relation));
+        drawer.add((relation << 32) | static_cast<std::uint64_t>(candidates.node), candidates.from,
+                   count, out.cols.data() + at);
         if (candidates.own) {
           drawer.flush();
         }

@@ -14,7 +14,7 @@ namespace relweave::sampling {
 
 namespace {
 
-constexpr std::int64_t rows_per_task = 4096;
+constexpr std::int64_t nodes_per_task = 1024;
 
 constexpr std::int64_t rows_ahead = 16;
 
@@ -67,14 +67,14 @@ void SampledBlocks::make_views() {
 void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Layer& layer) {
   std::size_t const types = position_.size();
   layer.relation_parts.clear();
-  layer.row_parts.clear();
+  layer.node_parts.clear();
   for (std::size_t t = 0; t < types; ++t) {
     SampledBlocks::Destination& d = layer.destinations[t];
     auto const all = graph_.block().destinations[t].relations;
     d.relations.assign(all.begin(), all.end());
     d.source_rows.resize(all.size());
     SampledBlocks::append_parts(t, std::ssize(all), 1, layer.relation_parts);
-    SampledBlocks::append_parts(t, d.row_offsets.size() - 1, rows_per_task, layer.row_parts);
+    SampledBlocks::append_parts(t, layer.n_dst[t], nodes_per_task, layer.node_parts);
   }
   parallel_for(ctx, std::ssize(layer.relation_parts), [&](std::int64_t k) {
     auto const& part = layer.relation_parts[static_cast<std::size_t>(k)];
@@ -89,19 +89,22 @@ void NeighborSampler::number_sources(HostContext const& ctx, SampledBlocks::Laye
     }
   }
   auto const places = static_cast<std::int64_t>(types);
-  parallel_for(ctx, places + std::ssize(layer.row_parts), [&](std::int64_t k) {
+  parallel_for(ctx, places + std::ssize(layer.node_parts), [&](std::int64_t k) {
     if (k < places) {
       place_sources(static_cast<std::size_t>(k), layer);
       return;
     }
-    auto const& part = layer.row_parts[static_cast<std::size_t>(k - places)];
+    auto const& part = layer.node_parts[static_cast<std::size_t>(k - places)];
     SampledBlocks::Destination& d = layer.destinations[part.type];
-    for (std::int64_t row = part.begin; row < part.end; ++row) {
-      auto const r = static_cast<std::size_t>(row % std::ssize(d.relations));
-      auto const base = static_cast<NodeId>(d.relations[r].message_base);
-      std::for_each(d.cols.data() + d.row_offsets.data()[row],
-                    d.cols.data() + d.row_offsets.data()[row + 1],
-                    [base](NodeId& col) { col += base; });
+    EdgeOffset const* const offsets = d.row_offsets.data();
+    auto const relations = std::ssize(d.relations);
+    for (std::int64_t first = part.begin * relations; first < part.end * relations;) {
+      for (RelationBlock const& relation : d.relations) {
+        auto const base = static_cast<NodeId>(relation.message_base);
+        std::for_each(d.cols.data() + offsets[first], d.cols.data() + offsets[first + 1],
+                      [base](NodeId& col) { col += base; });
+        ++first;
+      }
     }
   });
 }

@@ -52,7 +52,7 @@ class RELWEAVE_API SampledBlocks {
     std::vector<std::int64_t> source_counts;   // per type
     std::vector<std::int64_t> n_dst;           // per type
     std::vector<DestinationBlock> blocks;      // per type
-    std::vector<Part> node_parts, relation_parts, row_parts;
+    std::vector<Part> node_parts, relation_parts;
   };
 
   static void append_parts(std::size_t type, std::int64_t n, std::int64_t grain,
