@@ -17,7 +17,7 @@ namespace relweave::ops {
 
 namespace {
 
-constexpr std::int64_t rows_per_block = 1024;
+constexpr std::int64_t rows_per_block = detail::fingerprint_rows;
 
 /// Of one relation, or of all, in a block of rows.
 struct BlockScan {
@@ -70,11 +70,11 @@ void check_offsets(std::string_view function, RelationCsrView<> const& csr,
 }  // namespace
 
 CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrView<> const& csr,
-                 VectorView<MessageRange> ranges) {
+                 VectorView<MessageRange> ranges, bool fingerprint) {
   std::fill(ranges.begin(), ranges.end(), MessageRange{});
   std::int64_t const rows = csr.n_dst * csr.relations;
   if (rows == 0 && csr.row_offsets.empty()) {
-    return {};
+    return {.fingerprint = fingerprint ? detail::fingerprint_of(csr, 0) : 0};
   }
   expect_size(function, "csr.row_offsets", csr.row_offsets, rows + 1);
   Workspace::Scope scratch(scratch_of(ctx));
@@ -92,10 +92,14 @@ CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrV
   scan.largest_degree = all.largest_degree;
 
   EdgeOffset const* const offsets = csr.row_offsets.data;
+  auto const fingerprints = scratch.vector<std::uint64_t>(fingerprint ? blocks : 0);
   auto* const bounds_of = with_isa(ctx, []<Isa isa>() { return &column_bounds<isa>; });
   parallel_for(ctx, blocks, [&](std::int64_t b) {
     std::int64_t const begin = b * rows_per_block;
     std::int64_t const end = std::min(begin + rows_per_block, rows);
+    if (fingerprint) {
+      fingerprints[b] = detail::fingerprint_part(csr, b);
+    }
     if (kinds == 1) {  // as if they were one row
       EdgeOffset const ends[] = {offsets[begin], offsets[end]};
       scans[b].cols = bounds_of(ends, csr.cols.data, 0, 1, 1, scans[b].cols);
@@ -122,15 +126,11 @@ CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrV
       ranges[k] = {cols.smallest, cols.largest + 1};
     }
   }
+  if (fingerprint) {
+    scan.fingerprint = detail::fingerprint_of(
+        csr, std::accumulate(fingerprints.begin(), fingerprints.end(), std::uint64_t{0}));
+  }
   return scan;
-}
-
-std::uint64_t csr_fingerprint(HostContext const& ctx, RelationCsrView<> const& csr) {
-  Workspace::Scope scratch(scratch_of(ctx));
-  auto const parts = scratch.vector<std::uint64_t>(detail::fingerprint_parts(csr));
-  parallel_for(ctx, parts.size,
-               [&](std::int64_t part) { parts[part] = detail::fingerprint_part(csr, part); });
-  return detail::fingerprint_of(csr, std::accumulate(parts.begin(), parts.end(), std::uint64_t{0}));
 }
 
 }  // namespace relweave::ops

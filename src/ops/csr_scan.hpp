@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include <relweave/core/context.hpp>
@@ -7,11 +8,12 @@
 
 namespace relweave::ops {
 
-/// What the partitions need to know of a CSR.
+/// What the partitions need to know of a CSR, and what a cache remembers of it.
 struct CsrScan {
   EdgeOffset first_edge = 0;  ///< row_offsets[0]: above 0 when the CSR is a slice of another
   EdgeOffset last_edge = 0;
   EdgeOffset largest_degree = 0;
+  std::uint64_t fingerprint = 0;  ///< if asked for; see relation_aggregate/fingerprint.hpp
 };
 
 /// The message rows that one relation reads: [begin, end), empty for a relation without edges.
@@ -21,13 +23,10 @@ struct MessageRange {
 };
 
 /// Checks a CSR in one parallel pass over it. With `ranges` (one per relation), finds those as
-/// well. Throws ShapeError unless row_offsets has n_dst * relations + 1 elements (none is fine when
-/// there are no rows), IndexError when offsets descend or leave `cols`, or a col is outside [0,
-/// message_rows).
+/// well, with `fingerprint` that. Throws ShapeError unless row_offsets has n_dst * relations + 1
+/// elements (none is fine when there are no rows), IndexError when offsets descend or leave `cols`,
+/// or a col is outside [0, message_rows).
 CsrScan scan_csr(HostContext const& ctx, std::string_view function, RelationCsrView<> const& csr,
-                 VectorView<MessageRange> ranges = {});
-
-/// What a cache remembers of a checked CSR; see relation_aggregate/fingerprint.hpp.
-std::uint64_t csr_fingerprint(HostContext const& ctx, RelationCsrView<> const& csr);
+                 VectorView<MessageRange> ranges = {}, bool fingerprint = false);
 
 }  // namespace relweave::ops

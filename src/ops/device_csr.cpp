@@ -259,7 +259,7 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
                        DeviceCsrOptions const& options) {
   expect_cuda(here, ctx);
   HostContext const& host = ctx.host;
-  CsrScan const scan = scan_csr(host, here, csr);
+  CsrScan const scan = scan_csr(host, here, csr, {}, /*fingerprint=*/true);
   check(csr, scan, options);
   DeviceGuard const guard(ctx.device);
   fingerprint_ = 0;  // until all of it is there
@@ -308,7 +308,7 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
   staged_.end(ctx);
   options_ = options;
   largest_degree_ = scan.largest_degree;
-  fingerprint_ = csr_fingerprint(host, csr);
+  fingerprint_ = scan.fingerprint;
 }
 
 void DeviceCsr::DeleteSums::operator()(detail::DeviceSums* sums) const {

@@ -54,6 +54,16 @@ bool passes_may_pay(RelationCsrView<> const& csr, std::int64_t d) {
          csr.cols.size >= csr.n_dst * csr.relations * cpu::least_degree_per_pass;
 }
 
+/// Whether arrays may be written past the caches: too large for them, and rows on cache lines.
+template <typename T>
+bool streams(cpu::AggregateArguments<T> const& a, std::int64_t n_dst) {
+  constexpr std::int64_t line = 64;
+  std::int64_t const row = a.sums_stride * static_cast<std::int64_t>(sizeof(*a.sums));
+  std::int64_t const bytes = n_dst * row + a.rows * a.d * (a.arg == nullptr ? 0 : a.arg_width);
+  return bytes > cpu::resident_bytes && a.d % line == 0 && row % line == 0 &&
+         reinterpret_cast<std::uintptr_t>(a.sums) % 64 == 0;
+}
+
 /// Whether every relation alone reads few enough messages to keep them in the cache.
 template <typename T>
 bool each_fits(VectorView<MessageRange const> ranges, std::int64_t d) {
@@ -84,7 +94,7 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
   Workspace::Scope scratch(scratch_of(ctx));
   bool const many = passes_may_pay<T>(csr, d);
   auto const ranges = scratch.vector<MessageRange>(many ? csr.relations : 0);
-  CsrScan const scan = scan_csr(ctx, here, csr, ranges);
+  CsrScan const scan = scan_csr(ctx, here, csr, ranges, cache != nullptr);
   bool const by_relation = many && each_fits<T>(ranges, d);
   auto const& kernels = relation_aggregate_kernels<T>(ctx);
   Hubs const hubs = find_hubs(csr, scan);
@@ -115,7 +125,7 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
       .partial_values = scratch.vector<C>(std::ssize(hubs.chunks) * d).data,
       .partial_slots = scratch.vector<std::int32_t>(std::ssize(hubs.chunks) * d).data};
   if (cache != nullptr) {
-    cache->csr_fingerprint = csr_fingerprint(ctx, csr);
+    cache->csr_fingerprint = scan.fingerprint;
     cache->params = params;
   }
   if (cache != nullptr && params.reduce == Reduce::max) {
@@ -128,6 +138,7 @@ void relation_aggregate(HostContext const& ctx, RelationCsrView<> const& csr,
     arguments.norm = cache->norm.data();
   }
 
+  arguments.streams = by_relation && streams(arguments, csr.n_dst);
   parallel_for(ctx, std::ssize(hubs.chunks), [&](std::int64_t chunk) {
     HubChunk const& c = hubs.chunks[static_cast<std::size_t>(chunk)];
     kernels.partial(arguments, c.begin, c.count, c.slot, chunk);

@@ -21,9 +21,8 @@ namespace {
 constexpr std::string_view here = "relation_aggregate_backward";
 
 template <typename C>
-void check_cache(HostContext const& ctx, RelationCsrView<> const& csr,
-                 RelationAggregateCache<C> const& cache, CsrScan const& scan,
-                 RelationAggregateParams const& params, std::int64_t d) {
+void check_cache(RelationCsrView<> const& csr, RelationAggregateCache<C> const& cache,
+                 CsrScan const& scan, RelationAggregateParams const& params, std::int64_t d) {
   constexpr std::string_view remedy = "Pass the cache of the forward pass with the same csr.";
   if (cache.csr_fingerprint == 0) {
     raise<ConfigError>(here, "cache", "no forward pass", "that of a forward pass");
@@ -31,7 +30,7 @@ void check_cache(HostContext const& ctx, RelationCsrView<> const& csr,
   if (!(cache.params == params)) {
     raise<ConfigError>(here, "params", "others than the forward pass", "those of the cache");
   }
-  if (cache.csr_fingerprint != csr_fingerprint(ctx, csr)) {
+  if (cache.csr_fingerprint != scan.fingerprint) {
     raise<GraphError>(here, "cache", "that of another csr", "that of this csr", remedy);
   }
   std::int64_t const width = detail::arg_width_of(scan.largest_degree);
@@ -106,8 +105,8 @@ void relation_aggregate_backward(HostContext const& ctx, RelationCsrView<> const
   }
   Workspace::Scope scratch(scratch_of(ctx));
   auto const ranges = scratch.vector<MessageRange>(csr.relations);
-  CsrScan const scan = scan_csr(ctx, here, csr, ranges);
-  check_cache(ctx, csr, cache, scan, params, d);
+  CsrScan const scan = scan_csr(ctx, here, csr, ranges, /*fingerprint=*/true);
+  check_cache(csr, cache, scan, params, d);
 
   bool const passes = params.activation == Activation::identity && !params.l2_normalize;
   MatrixView<T> const scratch_g =

@@ -160,6 +160,29 @@ TEST_CASE("relation_aggregate agrees with its reference beyond the caches",
   CHECK((reduce != Reduce::max || same_arg(got.cache, expected.cache)));
 }
 
+TEST_CASE("relation_aggregate writes past the caches what they cannot hold",
+          "[ops][relation_aggregate]") {
+  auto const isa = GENERATE(from_range(instruction_sets()));
+  AggregateCase<float> const c(
+      {.n_dst = 23'000, .relations = 2, .sources = 20'000, .largest_degree = 24}, 128,
+      {Reduce::max, Activation::relu, GENERATE(false, true)});
+  HostContext const ctx{.threads = 2, .isa = isa};
+  StridedMatrix<float> apart(c.self.rows(), 128, 7);  // rows that do not start on cache lines
+  RelationAggregateCache<float> cache;
+
+  auto const got = c.run(ctx);
+  relation_aggregate<float>(ctx, c.csr.view(), c.messages.view(), c.self.view(), c.params,
+                            apart.view(), &cache);
+
+  auto const expected = c.run_reference();
+  CAPTURE(isa_name(isa));
+  CHECK(largest_difference(got.out, expected.out) <= tolerance<float>(158));
+  CHECK(same_bits(Matrix<float>::copy_of(apart.view()), got.out));
+  CHECK(apart.intact());
+  CHECK(same_arg(got.cache, expected.cache));
+  CHECK(same_arg(cache, expected.cache));
+}
+
 TEST_CASE("relation_aggregate handles equal maxima across the chunks of a hub",
           "[ops][relation_aggregate]") {
   OwnedCsr csr{.n_dst = 1, .relations = 1, .message_rows = 2};

@@ -108,6 +108,43 @@ template <typename V>
   store(&p->bits, __builtin_convertvector(rounded >> 16, Pack<std::uint16_t, L>));
 }
 
+/// Stores a pack at p, a multiple of its size, past the caches where the processor can do that:
+/// what they cannot hold only evicts what is needed next. Others see it after end_streams().
+template <typename V>
+[[gnu::always_inline]] inline void stream(void* p, V const& v) {
+#if defined(__SSE2__)
+  if constexpr (sizeof(V) % 16 == 0) {
+    using Words = Pack<long long, static_cast<std::int64_t>(sizeof(V)) / 8>;
+    auto* const to = static_cast<Words*>(p);
+    auto const words = reinterpret_cast<Words>(v);
+#if defined(__clang__)
+    return __builtin_nontemporal_store(words, to);
+#else
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64) {
+      return __builtin_ia32_movntdq512(to, words);
+    }
+#endif
+#if defined(__AVX__)
+    if constexpr (sizeof(V) == 32) {
+      return __builtin_ia32_movntdq256(to, words);
+    }
+#endif
+    if constexpr (sizeof(V) == 16) {
+      return __builtin_ia32_movntdq(to, words);
+    }
+#endif
+  }
+#endif
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+
+[[gnu::always_inline]] inline void end_streams() {
+#if defined(__SSE2__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 /// Fetches `bytes` from p on into the first-level cache.
 [[gnu::always_inline]] inline void prefetch(void const* p, std::int64_t bytes) {
   for (std::int64_t line = 0; line < bytes; line += 64) {

@@ -17,19 +17,30 @@ inline constexpr std::int64_t registers_per_piece = simd::vector_bytes == 64 ? 8
                                                     : reduce == Reduce::max  ? 4
                                                                              : 8;
 
+/// Whole registers past the caches if `streams`: they are on multiples of their size then.
+template <typename T, typename V>
+[[gnu::always_inline]] inline void store_result(T* to, bool streams, V const& v) {
+  if (streams && sizeof(v) % 16 == 0) {
+    simd::stream(to, v);
+  } else {
+    simd::store(to, v);
+  }
+}
+
 template <std::int64_t L, typename Narrow, typename Index>
-[[gnu::always_inline]] inline void narrow_slots(std::byte* to, Index const& slots) {
-  simd::store(to, __builtin_convertvector(slots, simd::Pack<Narrow, L>));
+[[gnu::always_inline]] inline void narrow_slots(std::byte* to, bool streams, Index const& slots) {
+  store_result(to, streams, __builtin_convertvector(slots, simd::Pack<Narrow, L>));
 }
 
 template <std::int64_t L, typename Index>
-[[gnu::always_inline]] inline void store_slots(std::byte* to, int width, Index const& slots) {
+[[gnu::always_inline]] inline void store_slots(std::byte* to, int width, bool streams,
+                                               Index const& slots) {
   if (width == 1) {
-    narrow_slots<L, std::uint8_t>(to, slots);
+    narrow_slots<L, std::uint8_t>(to, streams, slots);
   } else if (width == 2) {
-    narrow_slots<L, std::uint16_t>(to, slots);
+    narrow_slots<L, std::uint16_t>(to, streams, slots);
   } else {
-    narrow_slots<L, std::uint32_t>(to, slots);
+    narrow_slots<L, std::uint32_t>(to, streams, slots);
   }
 }
 
@@ -139,7 +150,8 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T, typename C 
     }
     if (reduce == Reduce::max && a.arg != nullptr) {
       for (std::int64_t v = 0; v < N; ++v) {
-        store_slots<L>(a.arg + (row * a.d + f + v * L) * a.arg_width, a.arg_width, reduced.slot[v]);
+        store_slots<L>(a.arg + (row * a.d + f + v * L) * a.arg_width, a.arg_width, a.streams,
+                       reduced.slot[v]);
       }
     }
   }
@@ -151,7 +163,7 @@ template <Reduce reduce, std::int64_t L, std::int64_t N, typename T, typename C 
     if (last && !a.params.l2_normalize) {
       simd::store(a.out + i * a.out_stride + f + v * L, total[v]);
     } else {
-      simd::store(sums + v * L, total[v]);
+      store_result(sums + v * L, a.streams && pass.first_relation == 0, total[v]);
     }
   }
 }
@@ -171,6 +183,9 @@ void aggregate(AggregateArguments<T> const& a, AggregatePass const& pass, std::i
         a.norm[i] = norm;
       }
     }
+  }
+  if (a.streams) {
+    simd::end_streams();
   }
 }
 

@@ -34,6 +34,7 @@ struct AggregateArguments {
   RelationAggregateParams params;
   std::byte* arg;  ///< null when nobody asks for it
   int arg_width;
+  bool streams;                 ///< slots and first sums do not fit the cache, and are aligned
   Compute<T>* norm;             ///< null when nobody asks for it
   Hub const* hubs;              ///< ascending by row
   Compute<T>* partial_values;   ///< (chunks, d)
