@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -54,53 +55,75 @@ class Sampler {
   }
 
  private:
+  /// The edges of one relation into some destinations.
   struct Edges {
     DestinationBlock const* destination;
     std::int64_t r;  // in the destination's order
+    std::int64_t begin;
+    std::int64_t end;
     std::int64_t count;
     NodeId* source;
     NodeId* target;
   };
+  static constexpr std::int64_t destinations_per_task = 4096;
 
   /// Per relation of the schema the (source, destination) of its edges.
   py::list edges_of(HostContext const& ctx, BlockView const& block) const {
-    std::vector<Edges> parts;  // by relation of the schema
-    parts.resize(static_cast<std::size_t>(graph_->schema().relation_count()));
+    std::vector<std::vector<Edges>> relations;  // of the schema
+    relations.resize(static_cast<std::size_t>(graph_->schema().relation_count()));
     for (DestinationBlock const& destination : block.destinations) {
       for (std::int64_t r = 0; r < destination.csr.relations; ++r) {
         auto const id = destination.relations[static_cast<std::size_t>(r)].relation;
-        parts[static_cast<std::size_t>(index(id))] = {.destination = &destination, .r = r};
+        auto& parts = relations[static_cast<std::size_t>(index(id))];
+        for (std::int64_t begin = 0; begin < destination.csr.n_dst;) {
+          auto const end = std::min(begin + destinations_per_task, destination.csr.n_dst);
+          parts.push_back({.destination = &destination, .r = r, .begin = begin, .end = end});
+          begin = end;
+        }
       }
     }
-    auto const each_part = [&](auto const& fn) {
+    std::vector<Edges*> tasks;
+    for (auto& parts : relations) {
+      std::transform(parts.begin(), parts.end(), std::back_inserter(tasks),
+                     [](Edges& edges) { return &edges; });
+    }
+    auto const each_task = [&](auto const& fn) {
       py::gil_scoped_release const release;
-      parallel_for(ctx, std::ssize(parts),
-                   [&](std::int64_t k) { fn(parts[static_cast<std::size_t>(k)]); });
+      parallel_for(ctx, std::ssize(tasks),
+                   [&](std::int64_t k) { fn(*tasks[static_cast<std::size_t>(k)]); });
     };
-    each_part([](Edges& edges) { edges.count = count(edges.destination->csr, edges.r); });
+    each_task([](Edges& edges) { edges.count = count(edges); });
     std::int64_t total = 0;
-    for (Edges const& edges : parts) {
-      total += edges.count;
+    for (Edges const* edges : tasks) {
+      total += edges->count;
     }
     Array<NodeId> ends(2 * total);  // of all relations: one large array has larger pages
     NodeId* to = ends.mutable_data();
     py::list result;
-    for (Edges& edges : parts) {
-      edges.source = std::exchange(to, to + edges.count);
-      edges.target = std::exchange(to, to + edges.count);
-      result.append(py::make_tuple(Array<NodeId>(edges.count, edges.source, ends),
-                                   Array<NodeId>(edges.count, edges.target, ends)));
+    for (auto& parts : relations) {
+      std::int64_t edges_of_relation = 0;
+      for (Edges& edges : parts) {
+        edges.source = to + std::exchange(edges_of_relation, edges_of_relation + edges.count);
+      }
+      for (Edges& edges : parts) {
+        edges.target = edges.source + edges_of_relation;
+      }
+      result.append(py::make_tuple(Array<NodeId>(edges_of_relation, to, ends),
+                                   Array<NodeId>(edges_of_relation, to + edges_of_relation, ends)));
+      to += 2 * edges_of_relation;
     }
-    each_part(fill);
+    each_task(fill);
     return result;
   }
 
-  static std::int64_t count(RelationCsrView<> const& csr, std::int64_t r) {
-    std::int64_t edges = 0;
-    for (std::int64_t row = r; row < csr.n_dst * csr.relations; row += csr.relations) {
-      edges += csr.row_offsets[row + 1] - csr.row_offsets[row];
+  static std::int64_t count(Edges const& edges) {
+    auto const& csr = edges.destination->csr;
+    std::int64_t total = 0;
+    for (std::int64_t d = edges.begin; d < edges.end; ++d) {
+      std::int64_t const row = d * csr.relations + edges.r;
+      total += csr.row_offsets[row + 1] - csr.row_offsets[row];
     }
-    return edges;
+    return total;
   }
 
   static void fill(Edges const& edges) {
@@ -110,7 +133,7 @@ class Sampler {
     std::int64_t const rows = csr.n_dst * csr.relations;
     NodeId* source = edges.source;
     NodeId* target = edges.target;
-    for (std::int64_t d = 0; d < csr.n_dst; ++d) {
+    for (std::int64_t d = edges.begin; d < edges.end; ++d) {
       std::int64_t const row = d * csr.relations + edges.r;
       // Rows of other relations lie in between, so the processor does not fetch ahead by itself.
       simd::prefetch(csr.cols.data + csr.row_offsets[std::min(row + 16 * csr.relations, rows)], 64);
