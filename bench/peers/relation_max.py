@@ -1,7 +1,7 @@
 """The maximum over every relation's neighbours against one sparse product per relation.
 
-Messages lie where each library's own dense layer leaves them, in the same numbers on both sides:
-NumPy's arrays start in the middle of a cache line, and PyTorch's tensors have small pages.
+Messages lie where each library's own dense layer leaves them, in the same numbers on both sides;
+the note of the first row tells the ratio when both read arrays that NumPy made.
 """
 
 from __future__ import annotations

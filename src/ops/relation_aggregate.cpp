@@ -57,11 +57,11 @@ bool passes_may_pay(RelationCsrView<> const& csr, std::int64_t d) {
 /// Whether arrays may be written past the caches: too large for them, and rows on cache lines.
 template <typename T>
 bool streams(cpu::AggregateArguments<T> const& a, std::int64_t n_dst) {
-  constexpr std::int64_t line = 64;
+  constexpr auto line = static_cast<std::int64_t>(host_alignment);
   std::int64_t const row = a.sums_stride * static_cast<std::int64_t>(sizeof(*a.sums));
   std::int64_t const bytes = n_dst * row + a.rows * a.d * (a.arg == nullptr ? 0 : a.arg_width);
   return bytes > cpu::resident_bytes && a.d % line == 0 && row % line == 0 &&
-         reinterpret_cast<std::uintptr_t>(a.sums) % 64 == 0;
+         reinterpret_cast<std::uintptr_t>(a.sums) % host_alignment == 0;
 }
 
 /// Whether every relation alone reads few enough messages to keep them in the cache.
