@@ -69,7 +69,11 @@ NeighborSampler::NeighborSampler(graph::HeteroGraph const& graph, NeighborSample
     auto const type = static_cast<NodeTypeId>(t);
     type_offsets_.push_back(type_offsets_.back() + graph.node_count(type));
     position_.emplace_back(static_cast<std::size_t>(graph.node_count(type)), -1);
-    message_row_.emplace_back(static_cast<std::size_t>(graph.csr(type).message_rows), -1);
+    message_row_.emplace_back(graph.csr(type).message_rows);
+    auto& read = read_.emplace_back();
+    for (auto const& relation : graph.block().destinations[static_cast<std::size_t>(t)].relations) {
+      read.emplace_back(relation.message_rows);
+    }
   }
 }
 

@@ -3,7 +3,6 @@
 #include <array>
 #include <bit>
 #include <iterator>
-#include <numeric>
 #include <utility>
 
 #include <relweave/core/parallel.hpp>
@@ -240,35 +239,46 @@ void NeighborSampler::sample_rows(HostContext const& ctx, Draw const& draw,
     });
   };
 
+  // Where rows end, counted from the first edge of their part.
   each_part([&](SampledBlocks::Part const& part, std::span<NodeId const> nodes,
                 SampledBlocks::Destination& out) {
-    EdgeOffset* const counts = out.row_offsets.data() + 1;
+    EdgeOffset* const ends = out.row_offsets.data() + 1;
+    EdgeOffset end = 0;
     each_row(draw, part.type, nodes, part.begin, part.end, [&](Candidates const& candidates) {
       std::int64_t const fanout =
           draw.fanouts[static_cast<std::size_t>(index(candidates.relation.relation))];
-      counts[candidates.row] = replace_ && !candidates.from.empty()
-                                   ? fanout
-                                   : std::min(std::ssize(candidates.from), fanout);
+      end += replace_ && !candidates.from.empty() ? fanout
+                                                  : std::min(std::ssize(candidates.from), fanout);
+      ends[candidates.row] = end;
     });
   });
-  for (SampledBlocks::Destination& out : layer.destinations) {
-    auto const offsets = out.row_offsets.view();
-    std::partial_sum(offsets.begin(), offsets.end(), offsets.begin());
-    out.cols.reset(offsets[offsets.size - 1]);
+  for (std::size_t k = 0, t = 0; t < layer.destinations.size(); ++t) {
+    SampledBlocks::Destination& out = layer.destinations[t];
+    auto const relations = std::ssize(graph_.block().destinations[t].relations);
+    EdgeOffset edges = 0;
+    for (; k < layer.node_parts.size() && layer.node_parts[k].type == t; ++k) {
+      SampledBlocks::Part& part = layer.node_parts[k];
+      part.first_edge = edges;
+      edges += out.row_offsets.data()[part.end * relations];
+    }
+    out.cols.reset(edges);
   }
   each_part([&](SampledBlocks::Part const& part, std::span<NodeId const> nodes,
                 SampledBlocks::Destination& out) {
-    EdgeOffset const* const offsets = out.row_offsets.data();
+    EdgeOffset* const ends = out.row_offsets.data() + 1;
+    EdgeOffset at = part.first_edge;
     RowDrawer drawer(ctx, draw.layer_seed, replace_);
     each_row(draw, part.type, nodes, part.begin, part.end, [&](Candidates const& candidates) {
-      EdgeOffset const at = offsets[candidates.row];
-      std::int64_t const count = offsets[candidates.row + 1] - at;
+      EdgeOffset const begin = at;
+      at = ends[candidates.row] + part.first_edge;
+      ends[candidates.row] = at;
+      std::int64_t const count = at - begin;
       if (count == std::ssize(candidates.from) && !replace_) {
-        std::copy(candidates.from.begin(), candidates.from.end(), out.cols.data() + at);
+        std::copy(candidates.from.begin(), candidates.from.end(), out.cols.data() + begin);
       } else if (count > 0) {
         auto const relation = static_cast<std::uint64_t>(index(candidates.relation.relation));
         drawer.add((relation << 32) | static_cast<std::uint64_t>(candidates.node), candidates.from,
-                   count, out.cols.data() + at);
+                   count, out.cols.data() + begin);
         if (candidates.own) {
           drawer.flush();
         }

@@ -178,6 +178,48 @@ TEST_CASE("destinations come first, sources and message rows are unique", "[samp
   }
 }
 
+TEST_CASE("few or most sources of a large relation are found once", "[sampling][neighbor]") {
+  constexpr NodeId nodes = 3'000;  // not a multiple of a line of flags
+  graph::HeteroGraphBuilder builder({{"n"}, {{NodeTypeId{0}, "to", NodeTypeId{0}}}}, {nodes});
+  std::vector<NodeId> source, destination;
+  Rows expected;
+  RandomStream random(5, Purpose::test, 0);
+  for (NodeId node = 0; node < nodes; ++node) {
+    for (int e = 0; e < 4; ++e) {
+      source.push_back(static_cast<NodeId>(random.below(nodes)));
+      destination.push_back(node);
+      expected[{0, node}].push_back(source.back());
+    }
+    std::sort(expected[{0, node}].begin(), expected[{0, node}].end());
+  }
+  builder.add_edges(RelationId{0}, test::view_of(source), test::view_of(destination));
+  auto const graph = builder.build({});
+  NeighborSampler sampler(graph, {.fanouts = {sampling::all_neighbors}});
+  SampledBlocks blocks;
+
+  for (NodeId const n : {5, 3'000, 187, 188, 1, 900, 5}) {  // 187: below a quarter of the messages
+    std::vector<NodeId> seeds(static_cast<std::size_t>(n));
+    std::iota(seeds.begin(), seeds.end(), nodes - n);
+
+    sampler.sample({}, Seeds{seeds}.views, 1, 0, {}, blocks);
+
+    Rows wanted;
+    std::set<NodeId> wanted_sources;
+    for (NodeId const node : seeds) {
+      wanted[{0, node}] = expected[{0, node}];
+      wanted_sources.insert(wanted[{0, node}].begin(), wanted[{0, node}].end());
+    }
+    CHECK(rows_of(blocks, 0) == wanted);
+    RelationBlock const& relation = blocks.blocks()[0].destinations[0].relations[0];
+    std::set<NodeId> found;
+    for (std::int64_t row = 0; row < relation.message_rows; ++row) {
+      found.insert(blocks.input_nodes(NodeTypeId{0})[relation.source_rows[row]]);
+    }
+    CHECK(found == wanted_sources);
+    CHECK(std::ssize(found) == relation.message_rows);
+  }
+}
+
 TEST_CASE("every neighbour, and every pair of them, is equally likely", "[sampling][neighbor]") {
   graph::HeteroGraphBuilder builder({{"n"}, {{NodeTypeId{0}, "to", NodeTypeId{0}}}}, {12});
   std::vector<NodeId> source(12);

@@ -50,7 +50,7 @@ struct SampleOptions {
 /// Determinism: any_thread_count; each row is a function of (seed, step, layer, relation, node) and
 /// of what it may draw from.
 /// Cost: proportional to the sampled edges, except that nodes with excluded links look at all of
-/// their edges. Two maps over all nodes and message rows are held, and cleared by what was set.
+/// their edges. Maps over all nodes and message rows are held, and cleared by what was set.
 /// One sampler serves one caller at a time.
 /// Source: Hamilton et al. 2017, GraphSAGE, algorithm 2 (arXiv 1706.02216).
 class RELWEAVE_API NeighborSampler {
@@ -76,6 +76,16 @@ class RELWEAVE_API NeighborSampler {
     std::span<std::int32_t const> fanouts;  // per relation of the schema
   };
 
+  /// The messages of a relation in the graph that a sample reads; no flag is set between samples.
+  struct ReadRows {
+    static constexpr std::int64_t line = 64;
+    explicit ReadRows(std::int64_t size);
+
+    std::vector<std::uint8_t> rows;   // flags, whole lines
+    std::vector<std::uint8_t> lines;  // flags: there is such a row, look for it
+    bool listed = false;              // their sources are known, lines have no flag
+  };
+
   void check(std::span<VectorView<NodeId const> const> seeds, SampleOptions const& options);
   void sort_excluded(ExcludedLinks const& excluded);
   template <typename Fn>
@@ -83,15 +93,17 @@ class RELWEAVE_API NeighborSampler {
                 std::int64_t begin, std::int64_t end, Fn const& fn) const;
   void sample_rows(HostContext const& ctx, Draw const& draw, SampledBlocks::Layer& layer) const;
   void number_sources(HostContext const& ctx, SampledBlocks::Layer& layer);
+  std::int64_t find_messages(std::size_t type, std::size_t r, SampledBlocks::Destination& d);
   void number_messages(std::size_t type, std::size_t r, SampledBlocks::Destination& d);
   void place_sources(std::size_t source, SampledBlocks::Layer& layer);
 
   graph::HeteroGraph const& graph_;
   std::vector<std::vector<std::int32_t>> fanouts_;  // [layer][relation]
   bool replace_;
-  std::vector<std::int64_t> type_offsets_;        // nodes of all types, counted together
-  std::vector<std::vector<NodeId>> position_;     // per type: node -> row in the sources, or -1
-  std::vector<std::vector<NodeId>> message_row_;  // per type: row of the graph -> of its relation
+  std::vector<std::int64_t> type_offsets_;           // nodes of all types, counted together
+  std::vector<std::vector<NodeId>> position_;        // per type: node -> row in the sources, or -1
+  std::vector<Buffer<NodeId>> message_row_;          // per type: row of the graph -> of the block
+  std::vector<std::vector<ReadRows>> read_;          // per type and relation
   std::vector<std::pair<NodeId, NodeId>> excluded_;  // both directions of each link, sorted
 };
 

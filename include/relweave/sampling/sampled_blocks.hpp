@@ -45,6 +45,7 @@ class RELWEAVE_API SampledBlocks {
     std::size_t type;
     std::int64_t begin;
     std::int64_t end;
+    EdgeOffset first_edge = 0;  // of destinations
   };
   struct Layer {
     std::vector<Destination> destinations;     // per type
