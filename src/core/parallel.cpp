@@ -14,26 +14,51 @@ namespace relweave::detail {
 
 namespace {
 
+/// The next task of a range of them.
+struct alignas(64) Counter {
+  std::atomic<std::int64_t> next;
+};
+
 struct Job {
   TaskFunction function;
   void* closure;
   std::int64_t count;
-  int helpers;  // workers with a lower index than this take part
-  std::atomic<std::int64_t> next{0};
+  int helpers;                  // workers with a lower index than this take part
+  Counter* counters = nullptr;  // of each who takes part
   std::atomic<bool> failed{false};
   std::exception_ptr error;  // written by whoever sets `failed` first
 
-  void work() {
-    for (std::int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < count;) {
-      if (failed.load(std::memory_order_relaxed)) {
-        return;
-      }
-      try {
-        function(closure, task);
-      } catch (...) {
-        if (!failed.exchange(true)) {
-          error = std::current_exception();
+  std::int64_t begin(int who) const { return count * who / (helpers + 1); }
+
+  /// Own tasks first: those of like numbers in jobs that follow each other often touch the same
+  /// memory. Then what others have left.
+  void work(int who) {
+    for (int k = 0; k <= helpers; ++k) {
+      int const whose = (who + k) % (helpers + 1);
+      std::atomic<std::int64_t>& next = counters[whose].next;
+      std::int64_t const end = begin(whose + 1);
+      for (std::int64_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < end;) {
+        if (failed.load(std::memory_order_relaxed)) {
+          return;
         }
+        run(task);
+      }
+    }
+  }
+
+  void work_alone() {
+    for (std::int64_t task = 0; task < count && !failed.load(std::memory_order_relaxed); ++task) {
+      run(task);
+    }
+  }
+
+ private:
+  void run(std::int64_t task) {
+    try {
+      function(closure, task);
+    } catch (...) {
+      if (!failed.exchange(true)) {
+        error = std::current_exception();
       }
     }
   }
@@ -83,6 +108,14 @@ class Pool {
       return;
     }
     grow(job.helpers);
+    job.helpers = std::min(job.helpers, workers_);
+    if (counters_.size() <= static_cast<std::size_t>(job.helpers)) {
+      counters_ = std::vector<Counter>(static_cast<std::size_t>(job.helpers) + 1);
+    }
+    job.counters = counters_.data();
+    for (int k = 0; k <= job.helpers; ++k) {
+      counters_[static_cast<std::size_t>(k)].next.store(job.begin(k), std::memory_order_relaxed);
+    }
     bool asleep = false;
     {
       std::scoped_lock const lock(mutex_);
@@ -93,7 +126,9 @@ class Pool {
     if (asleep) {
       wake_.notify_all();
     }
-    work_here(job);
+    inside_task = true;
+    job.work(0);
+    inside_task = false;
     {
       std::scoped_lock const lock(mutex_);
       job_ = nullptr;  // workers that did not wake find nothing; only those at work are awaited
@@ -107,7 +142,7 @@ class Pool {
   static void work_here(Job& job) {
     bool const outer = inside_task;
     inside_task = true;
-    job.work();
+    job.work_alone();
     inside_task = outer;
   }
 
@@ -143,7 +178,7 @@ class Pool {
       Job& job = *job_;
       active_.fetch_add(1, std::memory_order_relaxed);
       lock.unlock();
-      job.work();
+      job.work(index + 1);
       lock.lock();
       if (active_.fetch_sub(1, std::memory_order_release) == 1) {
         done_.notify_one();
@@ -158,6 +193,7 @@ class Pool {
   std::condition_variable wake_;
   std::condition_variable done_;
   Job* job_ = nullptr;
+  std::vector<Counter> counters_;
   int workers_ = 0;
   int sleepers_ = 0;
   // Changed under the mutex; atomic so that waiting threads can look without it.
