@@ -2,7 +2,8 @@
 # On a machine with an NVIDIA GPU: builds the library with CUDA, tests it, times every operation beside its peers, and
 # writes docs/benchmarks/gpu_<card>.json and .md. Needs no network, and what earlier stages left is kept, so that stages
 # may run one by one. See docs/benchmarks.md.
-# Usage: scripts/gpu_report.sh [option...] [stage...]    stages (default all): build tests sanitizers bench peers report
+# Usage: scripts/gpu_report.sh [option...] [stage...]
+#   stages (default all): build tests python sanitizers bench peers report
 #   --dry-run          build, then only list what would run; needs no GPU
 #   --prepare          on a machine with network: copy header-only dependencies to build/gpu-deps, and do nothing else
 #   --out FOLDER       of the report (default: docs/benchmarks)
@@ -40,8 +41,8 @@ while [ $# -gt 0 ]; do
       esac
       shift
       ;;
-    build | tests | sanitizers | bench | peers | report) STAGES+=("$1") ;;
-    *) die "got '$1', expected an option or a stage: build, tests, sanitizers, bench, peers, report" ;;
+    build | tests | python | sanitizers | bench | peers | report) STAGES+=("$1") ;;
+    *) die "got '$1', expected an option or a stage: build, tests, python, sanitizers, bench, peers, report" ;;
   esac
   shift
 done
@@ -68,6 +69,11 @@ prepare() {
 # Where pip put CUDA's libraries, as CMake wants to know it.
 python_prefixes() { "$PYTHON" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' 2>/dev/null; }
 
+# has_modules NAME...: whether $PYTHON can import them all; does not import them, which takes seconds.
+has_modules() {
+  "$PYTHON" -c 'import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, sys.argv[1:])))' "$@"
+}
+
 has_gpu() { nvidia-smi -L >/dev/null 2>&1; }
 
 # note NAME OUTCOME: what the report's head says of a stage.
@@ -85,10 +91,14 @@ build() {
   local arch=90 generator=()
   has_gpu && arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
   has_command ninja && generator=(-G Ninja)
+  local python=OFF
+  has_modules pybind11 && python=ON
   CMAKE_PREFIX_PATH=$DEPS:$(python_prefixes):${CMAKE_PREFIX_PATH:-} \
     cmake -S . -B "$GPU_BUILD" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DRELWEAVE_CUDA=ON \
-    -DRELWEAVE_CUDA_ARCHS="$arch" -DRELWEAVE_TESTS=ON -DRELWEAVE_EMULATION=OFF -DRELWEAVE_GPU_BENCH=ON &&
-    cmake --build "$GPU_BUILD" --parallel "${JOBS:-$(nproc)}" --target relweave_gpu_tests relweave_gpu_bench
+    -DRELWEAVE_CUDA_ARCHS="$arch" -DRELWEAVE_TESTS=ON -DRELWEAVE_EMULATION=OFF -DRELWEAVE_GPU_BENCH=ON \
+    -DRELWEAVE_PYTHON=$python -DPython_EXECUTABLE="$(command -v "$PYTHON")" &&
+    cmake --build "$GPU_BUILD" --parallel "${JOBS:-$(nproc)}" \
+      --target relweave_gpu_tests relweave_gpu_bench $([ $python = OFF ] || echo _core)
 }
 
 tests() {
@@ -100,6 +110,21 @@ tests() {
     note relweave_gpu_tests "$(tail -2 "$RESULTS/tests.log" | tr -d '\n')"
   else
     note relweave_gpu_tests "FAILED, $(tail -2 "$RESULTS/tests.log" | tr -d '\n')"
+    return 1
+  fi
+}
+
+python() {
+  if ! has_modules pybind11 pytest narwhals torch cupy; then
+    note "Python package" "skipped, $PYTHON lacks one of pybind11, pytest, narwhals, torch, cupy"
+    return
+  fi
+  local log=$RESULTS/python.log options=(-q -p no:cacheprovider)
+  [ -z "$DRY_RUN" ] || options+=(--collect-only)
+  if PYTHONPATH=$ROOT/python "$PYTHON" -m pytest "${options[@]}" tests/python_gpu | tee "$log"; then
+    note "Python package" "$(tail -1 "$log")"
+  else
+    note "Python package" "FAILED, $(tail -1 "$log")"
     return 1
   fi
 }
@@ -133,7 +158,7 @@ bench() {
 }
 
 peers() {
-  if ! "$PYTHON" -c 'import numpy, torch' 2>/dev/null; then
+  if ! has_modules numpy torch; then
     note peers "skipped, $PYTHON has no PyTorch"
     [ -n "$DRY_RUN" ] || rm -f "$RESULTS/peers.json"
     return 0
@@ -165,7 +190,7 @@ if [ -n "$PREPARE" ]; then
   exit
 fi
 mkdir -p "$RESULTS"
-for stage in build tests sanitizers bench peers report; do
+for stage in build tests python sanitizers bench peers report; do
   if [ ${#STAGES[@]} -gt 0 ] && [[ " ${STAGES[*]} " != *" $stage "* ]]; then
     continue
   fi

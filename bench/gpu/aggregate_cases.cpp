@@ -109,6 +109,9 @@ class Aggregate {
 
   void run_spmm(std::string const& work, Cost const& cost, Reduce reduce, Pass pass,
                 SpmmAlgorithm algorithm, std::function<Matrix<float>()> const& expected) {
+    if (!bench_.wants(work, name_of(algorithm))) {
+      return;
+    }
     if (auto const why = spmm_missing(); !why.empty()) {
       return bench_.skip(work, name_of(algorithm), why);
     }

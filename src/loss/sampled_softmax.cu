@@ -54,12 +54,12 @@ __global__ void __launch_bounds__(block_threads, 4)
     double const weight =
         row_weights == nullptr ? 1.0 : static_cast<double>(__ldg(row_weights + b));
     double const share = weight / total;
-    float const scale = static_cast<float>(share / sum) * inverse_temperature;
-    float const pull = static_cast<float>(share) * inverse_temperature;
+    float const inverse_sum = static_cast<float>(1 / sum);
+    float const scale = static_cast<float>(share) * inverse_temperature;
     T* const to = grad.row_data(b);  // may be the scores: all lanes have read the target's
     for_columns<lanes>(team.lane, from, scores.cols, [&](std::int64_t c, float score) {
-      float const push = expf(logit(c, score) - largest) * scale;
-      to[c] = static_cast<T>(c == t ? push - pull : push);
+      float const probability = expf(logit(c, score) - largest) * inverse_sum;
+      to[c] = static_cast<T>((c == t ? probability - 1.0F : probability) * scale);
     });
     if (team.lane == 0) {
       losses[b] = share * (log(sum) - static_cast<double>(target_logit - largest));

@@ -96,33 +96,18 @@ void with_slot_type(int width, F&& f) {
   }
 }
 
-/// Words of an edge's win mask, the same for kernels of all shapes that serve rows of d features.
-template <typename T>
-int mask_words(std::int64_t d, bool whole) {
-  int words = 0;
-  cuda::with_shape<T>(d, whole, [&](auto shape) {
-    using Shape = decltype(shape);
-    words = static_cast<int>((d + Shape::tile - 1) / Shape::tile) * cuda::tile_words<Shape>;
-  });
-  return words;
-}
-
-template <typename Arg, typename T>
-void launch_mark(CudaContext const& ctx, std::string_view here, cuda::MaskArguments<T> const& a,
-                 bool whole) {
-  cuda::with_shape<T>(a.d, whole, [&](auto shape) {
-    using Shape = decltype(shape);
-    if (a.work.chunks > 0) {
-      RELWEAVE_LAUNCH((cuda::mark_hub_winners<Arg, Shape, T>),
-                      cuda::grid_of(here, ctx, a.work.chunks, Shape::lanes), cuda::block_threads, 0,
-                      ctx.stream, a);
-      cuda::check_launch(here);
-    }
-    RELWEAVE_LAUNCH((cuda::mark_winners<Arg, Shape, T>),
-                    cuda::grid_of(here, ctx, a.n_dst, Shape::lanes), cuda::block_threads, 0,
-                    ctx.stream, a);
+template <typename Arg, bool whole>
+void launch_mark(CudaContext const& ctx, std::string_view here, cuda::MaskArguments const& a) {
+  if (a.work.chunks > 0) {
+    RELWEAVE_LAUNCH((cuda::mark_hub_winners<Arg, whole>),
+                    cuda::grid_of(here, ctx, a.work.chunks, cuda::warp_lanes), cuda::block_threads,
+                    0, ctx.stream, a);
     cuda::check_launch(here);
-  });
+  }
+  RELWEAVE_LAUNCH((cuda::mark_winners<Arg, whole>),
+                  cuda::grid_of(here, ctx, a.n_dst, cuda::warp_lanes), cuda::block_threads, 0,
+                  ctx.stream, a);
+  cuda::check_launch(here);
 }
 
 template <typename Arg, typename T>
@@ -165,9 +150,8 @@ std::int64_t relation_aggregate_workspace(DeviceCsr const& csr, std::int64_t d) 
   auto const rounded = [](std::int64_t bytes) {
     return (bytes + alignment - 1) / alignment * alignment;
   };
-  std::int64_t const words = csr.options().max_backward == MaxBackward::win_mask
-                                 ? std::max(mask_words<float>(d, true), mask_words<float>(d, false))
-                                 : 0;
+  std::int64_t const words =
+      csr.options().max_backward == MaxBackward::win_mask ? cuda::mask_words(d) : 0;
   return 2 * rounded(chunks * d * 4) + rounded(csr.view().cols.size * words * 4);
 }
 
@@ -317,7 +301,7 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   bool const whole = aligned(g) && aligned(grad_messages);
   bool const is_max = params.reduce == Reduce::max;
   bool const by_mask = is_max && csr.options().max_backward == MaxBackward::win_mask;
-  int const words = by_mask ? mask_words<T>(d, whole) : 0;
+  int const words = by_mask ? cuda::mask_words(d) : 0;
   cuda::BackwardArguments<T> const a{.transpose = csr.transpose(),
                                      .row_offsets = view.row_offsets.data,
                                      .work = work,
@@ -343,19 +327,20 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
     if (!by_mask) {
       return launch_backward<Arg>(ctx, here, a, whole);
     }
-    cuda::MaskArguments<T> const marks{.row_offsets = view.row_offsets.data,
-                                       .positions = csr.transpose().positions.data,
-                                       .work = csr.rows_work(),
-                                       .hub_degree = csr.options().hub_degree,
-                                       .hub_chunk = csr.options().hub_chunk,
-                                       .n_dst = view.n_dst,
-                                       .relations = view.relations,
-                                       .d = d,
-                                       .arg = cache.arg.data(),
-                                       .masks = a.masks,
-                                       .mask_words = words};
+    cuda::MaskArguments const marks{.row_offsets = view.row_offsets.data,
+                                    .positions = csr.transpose().positions.data,
+                                    .work = csr.rows_work(),
+                                    .hub_degree = csr.options().hub_degree,
+                                    .hub_chunk = csr.options().hub_chunk,
+                                    .n_dst = view.n_dst,
+                                    .relations = view.relations,
+                                    .d = d,
+                                    .arg = cache.arg.data(),
+                                    .masks = a.masks,
+                                    .mask_words = words};
     if (view.n_dst > 0) {
-      launch_mark<Arg>(ctx, here, marks, whole);
+      d % 32 == 0 ? launch_mark<Arg, true>(ctx, here, marks)
+                  : launch_mark<Arg, false>(ctx, here, marks);
     }
     launch_backward<cuda::WinMask>(ctx, here, a, whole);
   });

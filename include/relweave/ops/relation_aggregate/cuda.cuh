@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <relweave/core/cuda/lanes.cuh>
 #include <relweave/core/types.hpp>
@@ -20,6 +21,25 @@ using namespace relweave::cuda;
 /// Edges whose messages are on their way at once.
 template <typename Shape>
 inline constexpr int edges_in_flight = Shape::packs == 1 ? 8 : 4;
+
+/// Likewise of edges whose gradients a message gathers.
+inline constexpr int gathered_in_flight = 4;
+
+/// Blocks that a multiprocessor holds at once, as many as registers allow.
+template <typename Shape>
+inline constexpr int forward_blocks = Shape::tile <= 128 ? 3 : 2;
+
+/// Calls f(e, count) for the edges from `begin` on in batches of `ahead`, and for those that are
+/// left of half as many, and so on: a short row does not wait for one edge after the other.
+template <int ahead, typename F>
+__device__ inline void in_batches(EdgeOffset begin, EdgeOffset end, F&& f) {
+  for (; begin + ahead <= end; begin += ahead) {
+    f(begin, std::integral_constant<int, ahead>{});
+  }
+  if constexpr (ahead > 1) {
+    in_batches<ahead / 2>(begin, end, f);
+  }
+}
 
 template <typename T>
 struct ForwardArguments {
@@ -90,34 +110,24 @@ template <bool max, typename Shape, typename T>
 __device__ inline Reduced<max, Shape> reduce_edges(ForwardArguments<T> const& a, EdgeOffset begin,
                                                    EdgeOffset end, std::int32_t slot, int lane,
                                                    std::int64_t tile) {
-  constexpr int ahead = edges_in_flight<Shape>;
   Reduced<max, Shape> reduced;
   bool first = true;
-  auto const take = [&](Pack<T, Shape::width> const(&packs)[Shape::packs]) {
-    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
-      reduced.take(k, widen(packs[k / Shape::width].v[k % Shape::width]), slot, first);
-    });
-    first = false;
-    ++slot;
-  };
-  EdgeOffset e = begin;
-  for (; e + ahead <= end; e += ahead) {
-    Pack<T, Shape::width> packs[ahead][Shape::packs];
+  in_batches<edges_in_flight<Shape>>(begin, end, [&](EdgeOffset e, auto count) {
+    Pack<T, Shape::width> packs[count][Shape::packs];
 #pragma unroll
-    for (int u = 0; u < ahead; ++u) {
+    for (int u = 0; u < count; ++u) {
       T const* const row = a.messages + __ldg(a.cols + e + u) * a.messages_stride;
       read_packs<Shape>(row, lane, tile, a.d, packs[u]);
     }
 #pragma unroll
-    for (int u = 0; u < ahead; ++u) {
-      take(packs[u]);
+    for (int u = 0; u < count; ++u) {
+      for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+        reduced.take(k, widen(packs[u][k / Shape::width].v[k % Shape::width]), slot, first);
+      });
+      first = false;
+      ++slot;
     }
-  }
-  for (; e < end; ++e) {
-    Pack<T, Shape::width> packs[Shape::packs];
-    read_packs<Shape>(a.messages + __ldg(a.cols + e) * a.messages_stride, lane, tile, a.d, packs);
-    take(packs);
-  }
+  });
   return reduced;
 }
 
@@ -148,7 +158,8 @@ __device__ inline Reduced<max, Shape> merge_chunks(DeviceWork const& work, std::
 }
 
 template <bool max, typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) reduce_hub_chunks(ForwardArguments<T> a) {
+__global__ void __launch_bounds__(block_threads, forward_blocks<Shape>)
+    reduce_hub_chunks(ForwardArguments<T> a) {
   Group<Shape::lanes> const group;
   for (std::int64_t chunk = group.first; chunk < a.work.chunks; chunk += group.count) {
     std::int64_t const hub = hub_of_chunk(a.work, chunk);
@@ -286,7 +297,8 @@ __device__ inline void finish_row(ForwardArguments<T> const& a, Group<Shape::lan
 }
 
 template <bool max, typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) aggregate_rows(ForwardArguments<T> a) {
+__global__ void __launch_bounds__(block_threads, forward_blocks<Shape>)
+    aggregate_rows(ForwardArguments<T> a) {
   Group<Shape::lanes> const group;
   for (std::int64_t k = group.first; k < a.n_dst; k += group.count) {
     std::int64_t const i = __ldg(a.work.order.data + k);
@@ -360,11 +372,11 @@ __global__ void __launch_bounds__(block_threads, 2) pre_activation(PreActivation
 /// Stands for the type of the slots where a mask says who won.
 struct WinMask {};
 
-/// Words of a tile's bits in an edge's mask. Element k of lane l is bit k * lanes + l.
-template <typename Shape>
-inline constexpr int tile_words = Shape::tile <= 32 ? 1 : Shape::tile / 32;
+/// Words of an edge's win mask: a bit per feature.
+inline int mask_words(std::int64_t d) {
+  return static_cast<int>((d + 31) / 32);
+}
 
-template <typename T>
 struct MaskArguments {
   EdgeOffset const* row_offsets;
   EdgeOffset const* positions;
@@ -379,118 +391,125 @@ struct MaskArguments {
   int mask_words;
 };
 
-/// Writes the masks of the slots [begin, end) of a row of the csr.
-template <typename Arg, typename Shape, typename T>
-__device__ inline void mark_slots(MaskArguments<T> const& a, Group<Shape::lanes> const& group,
-                                  std::int64_t row, std::int64_t begin, std::int64_t end) {
-  constexpr int words = tile_words<Shape>;
-  static_assert(words <= Shape::lanes);  // a lane writes a word
-  EdgeOffset const first = __ldg(a.row_offsets + row);
-  int at = 0;  // of the tile's words in a mask
-  for (std::int64_t tile = 0; tile < a.d; tile += Shape::tile, at += words) {
-    Pack<Arg, Shape::width> won[Shape::packs];
-    read_packs<Shape>(reinterpret_cast<Arg const*>(a.arg) + row * a.d, group.lane, tile, a.d, won);
-    for (std::int64_t slot = begin; slot < end; ++slot) {
-      unsigned* const mask = a.masks + __ldg(a.positions + first + slot) * a.mask_words + at;
-      unsigned mine = 0;
+/// Bit f is set where `won`, the winners' slots of a word's features, has `slot`. `whole`: 32 of
+/// them, which begin where 16 bytes can be moved at once.
+template <bool whole, typename Arg>
+__device__ inline unsigned bits_of(Arg const* won, std::int64_t features, Arg slot) {
+  unsigned bits = 0;
+  if constexpr (whole) {
+    constexpr int width = 16 / static_cast<int>(sizeof(Arg));
 #pragma unroll
-      for (int k = 0; k < Shape::packs * Shape::width; ++k) {
-        std::int64_t const feature =
-            tile + (k / Shape::width * Shape::lanes + group.lane) * Shape::width + k % Shape::width;
-        bool const wins = (!Shape::any || feature < a.d) &&
-                          won[k / Shape::width].v[k % Shape::width] == static_cast<Arg>(slot);
-        unsigned const bits = group.ballot(wins);
-        mine |= k * Shape::lanes / 32 == group.lane % words ? bits << (k * Shape::lanes % 32) : 0U;
+    for (int p = 0; p < 32 / width; ++p) {
+      auto const pack = load<Arg, width>(won + p * width);
+#pragma unroll
+      for (int w = 0; w < width; ++w) {
+        bits |= pack.v[w] == slot ? 1U << (p * width + w) : 0U;
       }
-      if (group.lane < words) {
-        mask[group.lane] = mine;
-      }
+    }
+  } else {
+    for (int f = 0; f < features && f < 32; ++f) {
+      bits |= __ldg(won + f) == slot ? 1U << f : 0U;
+    }
+  }
+  return bits;
+}
+
+/// Writes the masks of the slots [begin, end) of a row of the csr. A lane writes a word.
+template <typename Arg, bool whole>
+__device__ inline void mark_slots(MaskArguments const& a, int lane, std::int64_t row,
+                                  std::int64_t begin, std::int64_t end) {
+  int const words = a.mask_words;
+  int const slots = words < warp_lanes ? warp_lanes / words : 1;  // at once
+  if (lane / words >= slots) {
+    return;
+  }
+  EdgeOffset const* const positions = a.positions + __ldg(a.row_offsets + row);
+  Arg const* const won = reinterpret_cast<Arg const*>(a.arg) + row * a.d;
+  for (std::int64_t slot = begin + lane / words; slot < end; slot += slots) {
+    unsigned* const mask = a.masks + __ldg(positions + slot) * words;
+    for (int word = lane % words; word < words; word += warp_lanes) {
+      mask[word] = bits_of<whole>(won + word * 32, a.d - word * 32, static_cast<Arg>(slot));
     }
   }
 }
 
-template <typename Arg, typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) mark_winners(MaskArguments<T> a) {
-  Group<Shape::lanes> const group;
+template <typename Arg, bool whole>
+__global__ void __launch_bounds__(block_threads, 5) mark_winners(MaskArguments a) {
+  Group<warp_lanes> const group;
   for (std::int64_t k = group.first; k < a.n_dst; k += group.count) {
     std::int64_t const i = __ldg(a.work.order.data + k);
     for (std::int32_t r = 0; r < a.relations; ++r) {
       std::int64_t const row = i * a.relations + r;
       std::int64_t const degree = __ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row);
       if (degree > 0 && degree <= a.hub_degree) {
-        mark_slots<Arg, Shape>(a, group, row, 0, degree);
+        mark_slots<Arg, whole>(a, group.lane, row, 0, degree);
       }
     }
   }
 }
 
-template <typename Arg, typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) mark_hub_winners(MaskArguments<T> a) {
-  Group<Shape::lanes> const group;
+template <typename Arg, bool whole>
+__global__ void __launch_bounds__(block_threads, 5) mark_hub_winners(MaskArguments a) {
+  Group<warp_lanes> const group;
   for (std::int64_t chunk = group.first; chunk < a.work.chunks; chunk += group.count) {
     std::int64_t const hub = hub_of_chunk(a.work, chunk);
     std::int64_t const row = a.work.hubs.data[hub];
     std::int64_t const degree = __ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row);
     std::int64_t const begin = (chunk - a.work.first_chunk.data[hub]) * a.hub_chunk;
-    mark_slots<Arg, Shape>(a, group, row, begin,
+    mark_slots<Arg, whole>(a, group.lane, row, begin,
                            begin + a.hub_chunk < degree ? begin + a.hub_chunk : degree);
   }
 }
 
-/// Adds up what edges won, reading the gradients of winners alone.
+/// Adds up what edges won, reading the gradients of winners alone. Those are few and far between:
+/// while they are on their way, the next edges' masks are, too.
 template <typename Shape, typename T>
 __device__ inline Features<Shape> gather_won(BackwardArguments<T> const& a, EdgeOffset begin,
                                              EdgeOffset end, int lane, std::int64_t tile) {
-  constexpr int words = tile_words<Shape>;
-  constexpr int at_once = words < 4 ? words : 4;
-  constexpr int ahead = 4;
+  constexpr int ahead = gathered_in_flight;
   Features<Shape> total;
-  unsigned const* const masks = a.masks + tile / Shape::tile * words;
-  Pack<T, Shape::width> g[ahead][Shape::packs];
-  unsigned won[ahead];  // bit k: the lane's element k
-  auto const read = [&](int u, EdgeOffset e) {
-    std::int64_t const i = __ldg(a.transpose.dst.data + e);
-    Pack<unsigned, at_once> mask[words / at_once];
+  NodeId dst[ahead];
+  unsigned next[ahead][Shape::packs];  // bit w: the edge won element w of the pack
+  auto const feature_of = [&](int p) { return tile + (p * Shape::lanes + lane) * Shape::width; };
+  auto const look = [&](EdgeOffset e) {
 #pragma unroll
-    for (int w = 0; w < words / at_once; ++w) {
-      mask[w] = load<unsigned, at_once>(masks + e * a.mask_words + w * at_once);
-    }
-    won[u] = 0;
+    for (int u = 0; u < ahead; ++u) {
+      bool const is = e + u < end;
+      dst[u] = is ? __ldg(a.transpose.dst.data + e + u) : 0;
 #pragma unroll
-    for (int k = 0; k < Shape::packs * Shape::width; ++k) {
-      int const word = k * Shape::lanes / 32;
-      unsigned const bits = mask[word / at_once].v[word % at_once];
-      won[u] |= ((bits >> (k * Shape::lanes % 32 + lane)) & 1U) << k;
-    }
-#pragma unroll
-    for (int p = 0; p < Shape::packs; ++p) {
-      if ((won[u] >> (p * Shape::width) & ((1U << Shape::width) - 1U)) != 0) {
-        g[u][p] = load<T, Shape::width>(a.g + i * a.g_stride + tile +
-                                        (p * Shape::lanes + lane) * Shape::width);
+      for (int p = 0; p < Shape::packs; ++p) {
+        std::int64_t const feature = feature_of(p);
+        unsigned word = 0;
+        if (is && (!Shape::any || feature < a.d)) {
+          word = __ldg(a.masks + (e + u) * a.mask_words + feature / 32);
+        }
+        next[u][p] = word >> (feature % 32) & ((1U << Shape::width) - 1U);
       }
     }
   };
-  auto const add = [&](int u) {
-    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
-      if ((won[u] >> k & 1U) != 0) {
-        total.v[k] += widen(g[u][k / Shape::width].v[k % Shape::width]);
+  look(begin);
+  for (EdgeOffset e = begin; e < end; e += ahead) {
+    Pack<T, Shape::width> g[ahead][Shape::packs];
+    unsigned won[ahead][Shape::packs];
+#pragma unroll
+    for (int u = 0; u < ahead; ++u) {
+#pragma unroll
+      for (int p = 0; p < Shape::packs; ++p) {
+        won[u][p] = next[u][p];
+        if (won[u][p] != 0) {
+          g[u][p] = load<T, Shape::width>(a.g + dst[u] * a.g_stride + feature_of(p));
+        }
       }
-    });
-  };
-  EdgeOffset e = begin;
-  for (; e + ahead <= end; e += ahead) {
+    }
+    look(e + ahead);
 #pragma unroll
     for (int u = 0; u < ahead; ++u) {
-      read(u, e + u);
+      for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+        if ((won[u][k / Shape::width] >> (k % Shape::width) & 1U) != 0) {
+          total.v[k] += widen(g[u][k / Shape::width].v[k % Shape::width]);
+        }
+      });
     }
-#pragma unroll
-    for (int u = 0; u < ahead; ++u) {
-      add(u);
-    }
-  }
-  for (; e < end; ++e) {
-    read(0, e);
-    add(0);
   }
   return total;
 }
@@ -501,51 +520,42 @@ __device__ inline Features<Shape> gather_all(BackwardArguments<T> const& a, Edge
                                              EdgeOffset end, int lane, std::int64_t tile) {
   constexpr bool max = !std::is_void_v<Arg>;
   using Slot = std::conditional_t<max, Arg, std::uint8_t>;
-  constexpr int ahead = 4;
   Features<Shape> total;
-  Pack<T, Shape::width> g[ahead][Shape::packs];
-  Pack<Slot, Shape::width> won[ahead][Shape::packs];
-  float share[ahead];
-  Slot slot[ahead];
-  auto const read = [&](int u, EdgeOffset e) {
-    std::int64_t const i = __ldg(a.transpose.dst.data + e);
-    std::int64_t const row = i * a.relations + __ldg(a.transpose.relations.data + e);
-    read_packs<Shape>(a.g + i * a.g_stride, lane, tile, a.d, g[u]);
-    if constexpr (max) {
-      slot[u] = static_cast<Slot>(__ldg(a.transpose.slots.data + e));
-      read_packs<Shape>(reinterpret_cast<Slot const*>(a.arg) + row * a.d, lane, tile, a.d, won[u]);
-    } else {
-      share[u] =
-          a.mean ? static_cast<float>(__ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row))
-                 : 1.0F;
-    }
-  };
-  auto const add = [&](int u) {
-    for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
-      int const p = k / Shape::width;
-      int const w = k % Shape::width;
-      if constexpr (max) {
-        total.v[k] += won[u][p].v[w] == slot[u] ? widen(g[u][p].v[w]) : 0.0F;
-      } else {
-        total.v[k] += widen(g[u][p].v[w]) / share[u];
+  in_batches<gathered_in_flight>(begin, end, [&](EdgeOffset e, auto count) {
+    Pack<T, Shape::width> g[count][Shape::packs];
+    [[maybe_unused]] Pack<Slot, Shape::width> won[count][Shape::packs];
+    [[maybe_unused]] Slot slot[count];
+    [[maybe_unused]] float degree[count];
+#pragma unroll
+    for (int u = 0; u < count; ++u) {
+      std::int64_t const i = __ldg(a.transpose.dst.data + e + u);
+      read_packs<Shape>(a.g + i * a.g_stride, lane, tile, a.d, g[u]);
+      if (!max && !a.mean) {
+        continue;
       }
-    });
-  };
-  EdgeOffset e = begin;
-  for (; e + ahead <= end; e += ahead) {
-#pragma unroll
-    for (int u = 0; u < ahead; ++u) {
-      read(u, e + u);
+      std::int64_t const row = i * a.relations + __ldg(a.transpose.relations.data + e + u);
+      if constexpr (max) {
+        slot[u] = static_cast<Slot>(__ldg(a.transpose.slots.data + e + u));
+        read_packs<Shape>(reinterpret_cast<Slot const*>(a.arg) + row * a.d, lane, tile, a.d,
+                          won[u]);
+      } else {
+        degree[u] = static_cast<float>(__ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row));
+      }
     }
 #pragma unroll
-    for (int u = 0; u < ahead; ++u) {
-      add(u);
+    for (int u = 0; u < count; ++u) {
+      for_features<Shape>(lane, tile, a.d, [&](int k, std::int64_t) {
+        int const p = k / Shape::width;
+        int const w = k % Shape::width;
+        float const value = widen(g[u][p].v[w]);
+        if constexpr (max) {
+          total.v[k] += won[u][p].v[w] == slot[u] ? value : 0.0F;
+        } else {
+          total.v[k] += a.mean ? value / degree[u] : value;
+        }
+      });
     }
-  }
-  for (; e < end; ++e) {
-    read(0, e);
-    add(0);
-  }
+  });
   return total;
 }
 
@@ -580,8 +590,13 @@ __global__ void __launch_bounds__(block_threads, 2) gather_hub_chunks(BackwardAr
   }
 }
 
+/// Blocks that a multiprocessor holds at once: few loads of winners are on their way in each.
+template <typename Arg, typename Shape>
+inline constexpr int gather_blocks = std::is_same_v<Arg, WinMask>&& Shape::packs == 1 ? 4 : 2;
+
 template <typename Arg, typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) gather_messages(BackwardArguments<T> a) {
+__global__ void __launch_bounds__(block_threads, gather_blocks<Arg, Shape>)
+    gather_messages(BackwardArguments<T> a) {
   Group<Shape::lanes> const group;
   for (std::int64_t k = group.first; k < a.message_rows; k += group.count) {
     std::int64_t const j = __ldg(a.work.order.data + k);
