@@ -25,6 +25,7 @@ DRY_RUN=
 PREPARE=
 BENCH_OPTIONS=()
 GRAPH_OPTIONS=()
+PEER_OPTIONS=()
 STAGES=()
 FAILED=0
 
@@ -37,6 +38,7 @@ while [ $# -gt 0 ]; do
       case $1 in
         "--out") OUT=$2 ;;
         "--scale" | "--workloads") BENCH_OPTIONS+=("$1" "$2") GRAPH_OPTIONS+=("$1" "$2") ;;
+        "--repeats" | "--seconds") BENCH_OPTIONS+=("$1" "$2") PEER_OPTIONS+=("$1" "$2") ;;
         *) BENCH_OPTIONS+=("$1" "$2") ;;
       esac
       shift
@@ -168,7 +170,8 @@ peers() {
     return
   fi
   "$BENCH" --dump "$RESULTS/data" "${GRAPH_OPTIONS[@]}" &&
-    "$PYTHON" bench/gpu/peers.py --ours "$RESULTS/bench.json" --data "$RESULTS/data" --json "$RESULTS/peers.json"
+    "$PYTHON" bench/gpu/peers.py --ours "$RESULTS/bench.json" --data "$RESULTS/data" --json "$RESULTS/peers.json" \
+      "${PEER_OPTIONS[@]}"
   local status=$?
   rm -rf "$RESULTS/data"
   return $status

@@ -75,7 +75,7 @@ def item_models(
         agree = same_neighbors(
             ours()._similar[np.ix_(order, order)], without_own(peer().similarity)
         )
-        times = in_turns(ours, peer, 2 * repeats + 1, LEAST_SECONDS)
+        times = in_turns(ours, peer, 2 * repeats + 1, LEAST_SECONDS, threads)
         found.append(
             compared(name, "implicit, nearest_neighbours", threads, agree, times, {"k": neighbors})
         )
@@ -99,7 +99,7 @@ def towers_and_als(data: Any, threads: int, repeats: int, epochs: int | None) ->
     def peer() -> None:
         models["peer"] = fitted(als_model(**ALS, threads=threads), histories(data))
 
-    times = in_turns(ours, peer, repeats)
+    times = in_turns(ours, peer, repeats, threads=threads)
     factors = models["peer"].user_factors, models["peer"].item_factors
     agree = all(np.isfinite(v).all() for v in (*factors, models["ours"].item_vectors_))
     return compared(

@@ -49,7 +49,7 @@ def compare(threads: int, repeats: int) -> list[Comparison]:
 
         with torch.inference_mode():
             same = agree(ours(), peer().numpy(), k)
-            times = in_turns(ours, peer, ROUNDS * repeats, LEAST_SECONDS)
+            times = in_turns(ours, peer, ROUNDS * repeats, LEAST_SECONDS, threads)
         gflops = (2e-9 * m * k * n / median(t) for t in times)
         comparisons.append(
             compared(

@@ -20,7 +20,9 @@ def dense_peak(threads: int, repeats: int, size: int = SIZE) -> float:
     torch.set_num_threads(threads)
     x = np.random.default_rng(0).random((size, size), np.float32)
     t = torch.from_numpy(x)
-    times = in_turns(lambda: rw.ops.linear(x, x, threads=threads), lambda: t @ t, 3 * repeats)
+    times = in_turns(
+        lambda: rw.ops.linear(x, x, threads=threads), lambda: t @ t, 3 * repeats, threads=threads
+    )
     return 2 * size**3 / min(map(min, times))
 
 

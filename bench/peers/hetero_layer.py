@@ -160,7 +160,7 @@ def compare(
     }
     comparisons = []
     for name, way in zip(NAMES, agree, strict=True):
-        times = in_turns(getattr(ours, way), getattr(pyg, way), repeats)
+        times = in_turns(getattr(ours, way), getattr(pyg, way), repeats, threads=threads)
         with_csr = median(seconds_per_call(getattr(fused, way)) for _ in range(repeats))
         comparisons.append(
             compared(

@@ -132,11 +132,12 @@ def compare(
     for name, way in zip(NAMES, ("forward", "forward_backward"), strict=True):
         mine, theirs = getattr(ours, way), getattr(peer, way)
         agree = close(mine(), theirs())
-        times = in_turns(mine, theirs, 6 * repeats + 1)
+        times = in_turns(mine, theirs, 6 * repeats + 1, threads=threads)
         comparisons.append(compared(name, PEER, threads, agree, times))
     peer.read_from_numpy(ours)
     ours_s, peer_s = (
-        median(times) for times in in_turns(ours.forward, peer.forward, 6 * repeats + 1)
+        median(times)
+        for times in in_turns(ours.forward, peer.forward, 6 * repeats + 1, threads=threads)
     )
     comparisons[0].details["from_numpy"] = {"ours_s": ours_s, "peer_s": peer_s}
     note = f"`{NAMES[0]}`: from arrays of NumPy {peer_s / ours_s:.2f}."

@@ -66,6 +66,7 @@ def compare(
             lambda theirs=theirs: theirs.sample(start),
             6 * repeats + 1,
             LEAST_SECONDS,
+            threads,
         )
         edges = sum(len(e[0]) for layer in samples[0].layers for e in layer.edges.values())
         if replace:

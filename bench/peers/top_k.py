@@ -57,7 +57,10 @@ def compare(
     if pilot * queries / len(first) > LONGEST:
         q = q[:FEWER]
     times = in_turns(
-        lambda: ours.search(q, k=K, threads=threads), lambda: theirs.search(q, K), repeats
+        lambda: ours.search(q, k=K, threads=threads),
+        lambda: theirs.search(q, K),
+        repeats,
+        threads=threads,
     )
     peaks = {
         who: run_program("top_k_memory.py", [who, items, width, threads])["peak_mib"]

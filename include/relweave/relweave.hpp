@@ -15,6 +15,7 @@
 #include <relweave/core/progress.hpp>
 #include <relweave/core/random.hpp>
 #include <relweave/core/random_words.hpp>
+#include <relweave/core/round_trip.hpp>
 #include <relweave/core/types.hpp>
 #include <relweave/core/views.hpp>
 #include <relweave/core/workspace.hpp>

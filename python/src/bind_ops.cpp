@@ -3,6 +3,7 @@
 #include <optional>
 
 #include <relweave/core/error.hpp>
+#include <relweave/core/round_trip.hpp>
 #include <relweave/ops/gather_rows/bandwidth.hpp>
 #include <relweave/ops/linear/linear.hpp>
 
@@ -39,6 +40,7 @@ void bind_linear(py::module_& m) {
 void bind_ops(py::module_& m) {
   bind_linear<float>(m);
   bind_linear<double>(m);
+  m.def("round_trip", &round_trip, py::call_guard<py::gil_scoped_release>());
   m.def(
       "gather_bandwidth",
       [](Array<float> const& rows, Array<NodeId> const& list, int threads) {

@@ -1,7 +1,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <iterator>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -71,10 +70,13 @@ class Sampler {
   py::list edges_of(HostContext const& ctx, BlockView const& block) const {
     std::vector<std::vector<Edges>> relations;  // of the schema
     relations.resize(static_cast<std::size_t>(graph_->schema().relation_count()));
+    auto const parts_of = [&](DestinationBlock const& destination, std::int64_t r) -> auto& {
+      auto const id = destination.relations[static_cast<std::size_t>(r)].relation;
+      return relations[static_cast<std::size_t>(index(id))];
+    };
     for (DestinationBlock const& destination : block.destinations) {
       for (std::int64_t r = 0; r < destination.csr.relations; ++r) {
-        auto const id = destination.relations[static_cast<std::size_t>(r)].relation;
-        auto& parts = relations[static_cast<std::size_t>(index(id))];
+        auto& parts = parts_of(destination, r);
         for (std::int64_t begin = 0; begin < destination.csr.n_dst;) {
           auto const end = std::min(begin + destinations_per_task, destination.csr.n_dst);
           parts.push_back({.destination = &destination, .r = r, .begin = begin, .end = end});
@@ -82,10 +84,15 @@ class Sampler {
         }
       }
     }
+    // In the order of destinations, in which they were drawn: threads find what they wrote.
     std::vector<Edges*> tasks;
-    for (auto& parts : relations) {
-      std::transform(parts.begin(), parts.end(), std::back_inserter(tasks),
-                     [](Edges& edges) { return &edges; });
+    for (DestinationBlock const& destination : block.destinations) {
+      for (std::int64_t begin = 0; begin < destination.csr.n_dst; begin += destinations_per_task) {
+        for (std::int64_t r = 0; r < destination.csr.relations; ++r) {
+          auto const part = static_cast<std::size_t>(begin / destinations_per_task);
+          tasks.push_back(&parts_of(destination, r)[part]);
+        }
+      }
     }
     auto const each_task = [&](auto const& fn) {
       py::gil_scoped_release const release;

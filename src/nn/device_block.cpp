@@ -7,6 +7,7 @@
 
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/profile.hpp>
 #include <relweave/graph/compact_block.hpp>
 
 namespace relweave::nn {
@@ -81,6 +82,7 @@ std::vector<RelationId> relations_out(graph::Schema const& schema, NodeTypeId ty
 
 void DeviceBlock::upload(CudaContext const& ctx, graph::Schema const& schema,
                          BlockView const& whole, ops::DeviceCsrOptions const& options) {
+  ProfileScope const profile("upload_block");
   check(schema, whole);
   graph::CompactBlock const compact(ctx.host, whole, {.share = 1});
   BlockView const block = compact.view();

@@ -179,6 +179,32 @@ def test_every_comparison_of_the_suite_has_a_name_of_its_own():
     } <= set(names)
 
 
+def test_rounds_wait_for_processors_that_share_a_cache(monkeypatch):
+    import comparison
+
+    looks, naps = iter([3e-7, 3e-7, 5e-8, 5e-8, 3e-7, 5e-8]), []
+    monkeypatch.setattr(rw.bench, "round_trip", lambda: next(looks))
+    monkeypatch.setattr(comparison.time, "sleep", naps.append)
+
+    comparison.in_turns(lambda: None, lambda: None, 2, threads=2)
+
+    assert naps.count(1) == 3
+    assert next(looks, None) is None
+    comparison.in_turns(lambda: None, lambda: None, 2, threads=1)  # one thread hands nothing over
+
+
+def test_rounds_do_not_wait_for_ever(monkeypatch):
+    import comparison
+
+    naps = []
+    monkeypatch.setattr(rw.bench, "round_trip", lambda: 3e-7)
+    monkeypatch.setattr(comparison.time, "sleep", naps.append)
+
+    comparison.in_turns(lambda: None, lambda: None, 3, threads=2)
+
+    assert naps.count(1) == comparison.PATIENCE
+
+
 def test_layers_that_differ_do_not_agree():
     import torch
 
