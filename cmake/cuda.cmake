@@ -1,6 +1,5 @@
 # CUDA is optional: RELWEAVE_CUDA=AUTO takes it when its parts are there, ON insists, OFF builds the functions that throw
-# NotCompiledError. The parts are nvcc and cuBLAS, of a toolkit or of pip's packages; cuSPARSE is taken where it lies
-# there, too. Sets RELWEAVE_HAS_CUDA and RELWEAVE_HAS_CUSPARSE.
+# NotCompiledError. The parts are nvcc and cuBLAS, of a toolkit or of pip's packages. Sets RELWEAVE_HAS_CUDA.
 
 set(RELWEAVE_CUDA AUTO CACHE STRING "Build CUDA kernels: AUTO, ON or OFF")
 set_property(CACHE RELWEAVE_CUDA PROPERTY STRINGS AUTO ON OFF)
@@ -29,23 +28,7 @@ macro(relweave_find_cuda)
   endif()
 endmacro()
 
-# Sets RELWEAVE_CUSPARSE_INCLUDE and RELWEAVE_CUSPARSE, and to what was found RELWEAVE_HAS_CUSPARSE. The library needs
-# nvJitLink, which is another of pip's packages.
-macro(relweave_find_cusparse)
-  find_path(RELWEAVE_CUSPARSE_INCLUDE cusparse.h HINTS ${relweave_cuda_roots} PATH_SUFFIXES include)
-  find_library(RELWEAVE_CUSPARSE_ITSELF NAMES cusparse libcusparse.so.12 HINTS ${relweave_cuda_roots} PATH_SUFFIXES lib64 lib)
-  find_library(RELWEAVE_NVJITLINK NAMES nvJitLink libnvJitLink.so.13 libnvJitLink.so.12 HINTS ${relweave_cuda_roots}
-    PATH_SUFFIXES lib64 lib)
-  if(RELWEAVE_CUSPARSE_INCLUDE AND RELWEAVE_CUSPARSE_ITSELF AND RELWEAVE_NVJITLINK)
-    set(RELWEAVE_HAS_CUSPARSE ON)
-    set(RELWEAVE_CUSPARSE ${RELWEAVE_CUSPARSE_ITSELF} ${RELWEAVE_NVJITLINK})
-  else()
-    set(RELWEAVE_HAS_CUSPARSE OFF)
-  endif()
-endmacro()
-
 set(RELWEAVE_HAS_CUDA OFF)
-set(RELWEAVE_HAS_CUSPARSE OFF)
 if(NOT RELWEAVE_CUDA MATCHES "^(AUTO|ON|OFF)$")
   message(FATAL_ERROR "RELWEAVE_CUDA: got '${RELWEAVE_CUDA}', expected AUTO, ON or OFF")
 endif()
@@ -55,13 +38,12 @@ if(NOT RELWEAVE_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_ARCHITECTURES ${RELWEAVE_CUDA_ARCHS})
     enable_language(CUDA)
     set(RELWEAVE_HAS_CUDA ON)
-    relweave_find_cusparse()
   elseif(RELWEAVE_CUDA STREQUAL "ON")
     list(JOIN relweave_cuda_missing ", and " relweave_cuda_missing)
     message(FATAL_ERROR "RELWEAVE_CUDA=ON lacks ${relweave_cuda_missing}. RELWEAVE_CUDA=OFF builds for the CPU alone")
   endif()
 endif()
-message(STATUS "relweave: CUDA ${RELWEAVE_HAS_CUDA} (RELWEAVE_CUDA=${RELWEAVE_CUDA}), cuSPARSE ${RELWEAVE_HAS_CUSPARSE}")
+message(STATUS "relweave: CUDA ${RELWEAVE_HAS_CUDA} (RELWEAVE_CUDA=${RELWEAVE_CUDA})")
 
 # relweave_cuda_sources(<stem>...): <stem>.cu where there is CUDA, else <stem>_nocuda.cpp, which has the same symbols.
 # RELWEAVE_CUDA_FILES lists the former for those who compile them in another way.
@@ -83,18 +65,4 @@ function(relweave_cublas_sources)
     target_include_directories(relweave PRIVATE ${RELWEAVE_CUBLAS_INCLUDE})
     target_link_libraries(relweave PRIVATE ${RELWEAVE_CUBLASLT})
   endif()
-endfunction()
-
-# relweave_cusparse_sources(<stem>...): <stem>.cu where there is cuSPARSE, else <stem>_nocusparse.cpp, which has the same
-# symbols.
-function(relweave_cusparse_sources)
-  foreach(stem IN LISTS ARGN)
-    if(RELWEAVE_HAS_CUSPARSE)
-      target_sources(relweave PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${stem}.cu)
-      target_include_directories(relweave PRIVATE ${RELWEAVE_CUSPARSE_INCLUDE})
-      target_link_libraries(relweave PRIVATE ${RELWEAVE_CUSPARSE})
-    else()
-      target_sources(relweave PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/${stem}_nocusparse.cpp)
-    endif()
-  endforeach()
 endfunction()

@@ -48,16 +48,10 @@ class Aggregate {
         forward_work, "relweave", cost_.forward(reduce), [=, this] { forward(reduce); },
         out_.view(), expected_out);
     if (reduce != Reduce::max) {
-      for (SpmmAlgorithm const algorithm : spmm_algorithms) {
-        run_spmm(forward_work, cost_.forward(reduce), reduce, Pass::forward, algorithm,
-                 expected_out);
-      }
+      run_spmm(forward_work, cost_.forward(reduce), reduce, Pass::forward, expected_out);
       run_backward(backward_work, "relweave", reduce, MaxBackward::compare_slots,
                    expected_gradient);
-      for (SpmmAlgorithm const algorithm : spmm_algorithms) {
-        run_spmm(backward_work, cost_.backward(reduce), reduce, Pass::backward, algorithm,
-                 expected_gradient);
-      }
+      run_spmm(backward_work, cost_.backward(reduce), reduce, Pass::backward, expected_gradient);
     } else {
       run_backward(backward_work, "relweave, compare_slots", reduce, MaxBackward::compare_slots,
                    expected_gradient);
@@ -108,12 +102,12 @@ class Aggregate {
   }
 
   void run_spmm(std::string const& work, Cost const& cost, Reduce reduce, Pass pass,
-                SpmmAlgorithm algorithm, std::function<Matrix<float>()> const& expected) {
-    if (!bench_.wants(work, name_of(algorithm))) {
+                std::function<Matrix<float>()> const& expected) {
+    if (!bench_.wants(work, spmm_name)) {
       return;
     }
     if (auto const why = spmm_missing(); !why.empty()) {
-      return bench_.skip(work, name_of(algorithm), why);
+      return bench_.skip(work, spmm_name, why);
     }
     std::vector<std::unique_ptr<Spmm>> products;
     bool const forward = pass == Pass::forward;
@@ -122,16 +116,16 @@ class Aggregate {
     try {
       for (std::size_t t = 0; t < graph_.destinations(); ++t) {
         products.push_back(std::make_unique<Spmm>(
-            bench_, graph_.csr(t, MaxBackward::compare_slots), reduce, pass, algorithm,
+            bench_, graph_.csr(t, MaxBackward::compare_slots), reduce, pass,
             forward ? graph_.messages_of(t, messages_.view()) : graph_.rows_of(t, grad_out_.view()),
             forward ? graph_.rows_of(t, out_.view())
                     : graph_.messages_of(t, grad_messages_.view())));
       }
     } catch (NotCompiledError const& error) {
-      return bench_.skip(work, name_of(algorithm), error.what());
+      return bench_.skip(work, spmm_name, error.what());
     }
     bench_.run<T>(
-        work, name_of(algorithm), cost,
+        work, spmm_name, cost,
         [&] {
           for (auto const& product : products) {
             product->run();
@@ -190,9 +184,7 @@ GraphGroup aggregate_group() {
        {"relation_aggregate.forward.mean", "relation_aggregate.backward.mean",
         "relation_aggregate.forward.sum", "relation_aggregate.backward.sum"}) {
     group.cases.push_back({work, "relweave"});
-    for (SpmmAlgorithm const algorithm : spmm_algorithms) {
-      group.cases.push_back({work, name_of(algorithm)});
-    }
+    group.cases.push_back({work, spmm_name});
   }
   return group;
 }

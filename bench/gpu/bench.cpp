@@ -97,7 +97,7 @@ void Bench::add(Row row) {
 }
 
 void Bench::skip(std::string_view work, std::string_view by, std::string const& why) {
-  if (!checks_ && wants(work, by, problem_)) {
+  if (wants(work, by, problem_) && !has(work, by)) {
     add({.work = std::string(work), .by = std::string(by), .problem = problem_, .skipped = why});
   }
 }
@@ -152,7 +152,7 @@ void Bench::run_case(Row row, std::function<void()> const& op,
                      std::function<Matrix<float>()> const& expected, Closeness closeness,
                      std::int64_t result_rows, Download const& download) {
   std::string const key = row.name();
-  if (!wants(row)) {
+  if (!wants(row) || has(row.work, row.by)) {
     return;
   }
   op();

@@ -92,7 +92,7 @@ class Bench {
              op, expected, closeness, result.rows,
              [=, this](std::int64_t step) { return rows_of<T>(result, step); });
   }
-  /// A case that cannot run here.
+  /// A case that cannot run here, be it on the small input alone.
   void skip(std::string_view work, std::string_view by, std::string const& why);
   /// A case that should have run.
   void fail(std::string_view work, std::string_view by, std::string const& why);

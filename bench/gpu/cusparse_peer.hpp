@@ -1,6 +1,5 @@
 #pragma once
 
-#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,12 +11,9 @@
 namespace relweave::bench {
 
 enum class Pass { forward, backward };
-enum class SpmmAlgorithm { alg2, alg3 };
-inline constexpr std::array spmm_algorithms{SpmmAlgorithm::alg2, SpmmAlgorithm::alg3};
 
-constexpr std::string_view name_of(SpmmAlgorithm algorithm) {
-  return algorithm == SpmmAlgorithm::alg2 ? "cuSPARSE ALG2" : "cuSPARSE ALG3";
-}
+/// ALG2 alone: ALG3 writes out of bounds where a row has more edges than there are columns.
+inline constexpr std::string_view spmm_name = "cuSPARSE ALG2";
 
 /// Why there is no cuSPARSE to compare with; empty when there is.
 std::string spmm_missing();
@@ -29,17 +25,17 @@ class Spmm {
  public:
   /// Throws NotCompiledError where cuSPARSE does not support the product, CudaError where it fails.
   template <typename T>
-  Spmm(Bench& bench, ops::DeviceCsr const& csr, Reduce reduce, Pass pass, SpmmAlgorithm algorithm,
+  Spmm(Bench& bench, ops::DeviceCsr const& csr, Reduce reduce, Pass pass,
        MatrixView<T, Space::device> x, MatrixView<T, Space::device> out)
-      : Spmm(bench, csr, reduce, pass, algorithm, sizeof(T) == 2, x.data, x.rows, out.data,
-             out.rows, x.cols) {}
+      : Spmm(bench, csr, reduce, pass, sizeof(T) == 2, x.data, x.rows, out.data, out.rows, x.cols) {
+  }
   ~Spmm();
   void run() const;
 
  private:
   struct State;
-  Spmm(Bench& bench, ops::DeviceCsr const& csr, Reduce reduce, Pass pass, SpmmAlgorithm algorithm,
-       bool bf16, void* x, std::int64_t x_rows, void* out, std::int64_t out_rows, std::int64_t d);
+  Spmm(Bench& bench, ops::DeviceCsr const& csr, Reduce reduce, Pass pass, bool bf16, void* x,
+       std::int64_t x_rows, void* out, std::int64_t out_rows, std::int64_t d);
 
   std::unique_ptr<State> state_;
 };

@@ -12,8 +12,8 @@ std::string spmm_missing() {
   return "built without cuSPARSE";
 }
 
-Spmm::Spmm(Bench&, ops::DeviceCsr const&, Reduce, Pass, SpmmAlgorithm, bool, void*, std::int64_t,
-           void*, std::int64_t, std::int64_t) {
+Spmm::Spmm(Bench&, ops::DeviceCsr const&, Reduce, Pass, bool, void*, std::int64_t, void*,
+           std::int64_t, std::int64_t) {
   raise<NotCompiledError>("bench", "cuSPARSE", "a build without it", "a build with it");
 }
 Spmm::~Spmm() = default;

@@ -13,7 +13,6 @@
 #include <relweave/core/parallel.hpp>
 
 #include "csr_scan.hpp"
-#include "device_sums.hpp"
 
 namespace relweave::ops {
 
@@ -178,19 +177,6 @@ class HostTranspose {
   Buffer<EdgeOffset> next_;  // of each column: its number of edges, then the place of the next
 };
 
-/// Every `step`-th offset, from 0.
-Buffer<std::int32_t> narrow_offsets(HostContext const& host, VectorView<EdgeOffset const> offsets,
-                                    std::int64_t step) {
-  Buffer<std::int32_t> narrow((offsets.size - 1) / step + 1);
-  parallel_for_blocks(
-      host, narrow.size(), rows_per_block, [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          narrow.data()[i] = static_cast<std::int32_t>(offsets[i * step] - offsets[0]);
-        }
-      });
-  return narrow;
-}
-
 /// Sends arrays one by one.
 struct ToDevice {
   CudaContext const& ctx;
@@ -204,25 +190,6 @@ struct ToDevice {
     return to.view();
   }
 };
-
-/// The csr's part of `sums`; `cols` are all of its columns on the device.
-void upload_rows(ToDevice const& to_device, RelationCsrView<> const& csr, CsrScan const& scan,
-                 VectorView<NodeId const, Space::device> cols, detail::DeviceSums& sums) {
-  sums.first_edge = scan.first_edge;
-  sums.edges = scan.last_edge - scan.first_edge;
-  sums.in_float.forget();
-  sums.in_bfloat16.forget();
-  if (sums.edges == 0) {
-    return;
-  }
-  // A csr that is a slice of another gets columns of its own, which begin at a round address.
-  bool const whole = scan.first_edge == 0;
-  auto const used = csr.cols.slice(scan.first_edge, sums.edges);
-  auto const offsets = narrow_offsets(to_device.ctx.host, csr.row_offsets, csr.relations);
-  sums.rows.assign({.row_offsets = to_device(offsets.view(), sums.row_offsets),
-                    .cols = whole ? cols.slice(0, sums.edges) : to_device(used, sums.cols),
-                    .n_cols = csr.message_rows});
-}
 
 void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions const& options) {
   constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
@@ -240,16 +207,6 @@ void check(RelationCsrView<> const& csr, CsrScan const& scan, DeviceCsrOptions c
                        "hub_degree " + std::to_string(options.hub_degree) + ", hub_chunk " +
                            std::to_string(options.hub_chunk),
                        "both at least 1");
-  }
-  if (options.sum_backend == SumBackend::cusparse) {
-    if (!cusparse_compiled()) {
-      raise<ConfigError>(here, "options.sum_backend", "SumBackend::cusparse, without cuSPARSE",
-                         "SumBackend::fused",
-                         "Or install the toolkit's cuSPARSE or pip's nvidia-cusparse, and build "
-                         "relweave again.");
-    }
-    limit("csr.cols", scan.last_edge - scan.first_edge,
-          "fewer than 2^31 edges with SumBackend::cusparse: take SumBackend::fused");
   }
 }
 
@@ -279,14 +236,6 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
            .n_dst = csr.n_dst,
            .relations = csr.relations,
            .message_rows = csr.message_rows};
-  if (options.sum_backend == SumBackend::fused) {
-    sums_.reset();
-  } else {
-    if (sums_ == nullptr) {
-      sums_.reset(new detail::DeviceSums);
-    }
-    upload_rows(to_device, csr, scan, view_.cols, *sums_);
-  }
   transpose_ = {};
   messages_work_ = {};
   if (options.transpose) {
@@ -298,21 +247,11 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
                   .relations = to_device(transpose.relations.view(), relations_),
                   .slots = to_device(transpose.slots.view(), slots_),
                   .positions = to_device(transpose.positions.view(), positions_)};
-    if (sums_ != nullptr && sums_->edges > 0) {
-      auto const offsets = narrow_offsets(host, transpose.col_offsets.view(), 1);
-      sums_->messages.assign({.row_offsets = to_device(offsets.view(), sums_->col_offsets),
-                              .cols = transpose_.dst,
-                              .n_cols = csr.n_dst});
-    }
   }
   staged_.end(ctx);
   options_ = options;
   largest_degree_ = scan.largest_degree;
   fingerprint_ = scan.fingerprint;
-}
-
-void DeviceCsr::DeleteSums::operator()(detail::DeviceSums* sums) const {
-  delete sums;
 }
 
 }  // namespace relweave::ops

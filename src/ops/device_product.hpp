@@ -2,14 +2,21 @@
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
+#include <relweave/core/bfloat16.hpp>
 #include <relweave/core/cuda.hpp>
-
-#include "device_type.hpp"
 
 // The one place where the library asks cuBLAS for something.
 
 namespace relweave::ops {
+
+/// The type of numbers that a library gets as an address.
+enum class DeviceType { float32, bfloat16 };
+
+template <typename T>
+inline constexpr DeviceType device_type =
+    std::is_same_v<std::remove_const_t<T>, float> ? DeviceType::float32 : DeviceType::bfloat16;
 
 /// c (m, n) = op(a) op(b), or c += with accumulate, then + bias by row, then relu if asked; sums in
 /// float. Row-major with strides; the transposed operand is stored (k, m) or (n, k). `in` is the

@@ -8,8 +8,6 @@
 #include <relweave/ops/relation_aggregate/arg.hpp>
 #include <relweave/ops/relation_aggregate/cuda.cuh>
 
-#include "device_sums.cuh"
-
 namespace relweave::ops {
 
 namespace {
@@ -59,27 +57,6 @@ void launch_forward(CudaContext const& ctx, std::string_view here,
     RELWEAVE_LAUNCH((cuda::aggregate_rows<max, Shape, T>),
                     cuda::grid_of(here, ctx, a.n_dst, Shape::lanes), cuda::block_threads, 0,
                     ctx.stream, a);
-    cuda::check_launch(here);
-  });
-}
-
-/// The forward pass by one sparse product over all relations. Where out is self, it adds to it.
-template <typename T>
-void run_sums(CudaContext const& ctx, std::string_view here, DeviceCsr const& csr,
-              DeviceMatrix<T const> messages, DeviceMatrix<T> out, cuda::ForwardArguments<T> a,
-              bool whole) {
-  bool const in_place = a.self == a.out;
-  sum_messages(ctx, here, csr, a.mean, messages, out, in_place);
-  if (in_place) {
-    a.self = nullptr;
-  }
-  if (a.self == nullptr && !a.relu && !a.l2_normalize) {
-    return;
-  }
-  with_shape<T>(a.d, whole, [&](auto shape) {
-    using Shape = decltype(shape);
-    RELWEAVE_LAUNCH((cuda::finish_sums<Shape, T>), cuda::grid_of(here, ctx, a.n_dst, Shape::lanes),
-                    cuda::block_threads, 0, ctx.stream, a);
     cuda::check_launch(here);
   });
 }
@@ -183,14 +160,10 @@ void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
     return;
   }
   bool const is_max = params.reduce == Reduce::max;
-  bool const by_product = sums_of(csr, params.reduce) != nullptr;
-  if (by_product) {
-    expect_sum_width(here, "out", d);
-  }
   DeviceGuard const guard(ctx.device);
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   auto const& work = csr.rows_work();
-  std::int64_t const partials = by_product ? 0 : work.chunks * d;
+  std::int64_t const partials = work.chunks * d;
   cuda::ForwardArguments<T> const a{
       .row_offsets = view.row_offsets.data,
       .cols = view.cols.data,
@@ -215,9 +188,7 @@ void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
       .partial_values = scratch.vector<float>(partials).data,
       .partial_slots = scratch.vector<std::int32_t>(is_max ? partials : 0).data};
   bool const whole = aligned(messages) && aligned(out) && (self.empty() || aligned(self));
-  if (by_product) {
-    run_sums<T>(ctx, here, csr, messages, out, a, whole);
-  } else if (is_max) {
+  if (is_max) {
     launch_forward<true>(ctx, here, a, whole);
   } else {
     launch_forward<false>(ctx, here, a, whole);
@@ -264,10 +235,6 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   if (d == 0) {
     return;
   }
-  bool const by_product = sums_of(csr, params.reduce) != nullptr;
-  if (by_product) {
-    expect_sum_width(here, "grad_out", d);
-  }
   DeviceGuard const guard(ctx.device);
   DeviceMatrix<T const> g = grad_out;
   if (!grad_self.empty()) {
@@ -292,9 +259,6 @@ void relation_aggregate_backward(CudaContext const& ctx, DeviceCsr const& csr,
   }
   if (view.message_rows == 0) {
     return;
-  }
-  if (by_product) {
-    return sum_gradients<T>(ctx, here, csr, params.reduce == Reduce::mean, g, grad_messages);
   }
   DeviceWorkspace::Scope scratch(ctx.workspace, here);
   auto const& work = csr.messages_work();

@@ -16,8 +16,6 @@
 #include <support/tiny_log.hpp>
 #include <support/tiny_recommender.hpp>
 
-#include "device_sparse_product.hpp"
-
 using namespace relweave;
 using namespace relweave::test;
 
@@ -76,60 +74,6 @@ TEST_CASE("an error that a destructor ignores is not the next launch's", "[emula
 
   CHECK_FALSE(emulation::failure_pending());
   CHECK_NOTHROW(layer.run());
-}
-
-TEST_CASE("a csr that cuSPARSE should sum is refused in a build without it", "[emulation]") {
-  emulation::Session const session;
-  Device device;
-  OwnedCsr const csr = random_csr({});
-  ops::DeviceCsrOptions const options{.sum_backend = ops::SumBackend::cusparse};
-
-  without_cusparse = true;
-  CHECK_THROWS_AS(ops::DeviceCsr(device.context(), csr.view(), options), ConfigError);
-  CHECK_THROWS_WITH(ops::DeviceCsr(device.context(), csr.view(), options),
-                    Catch::Contains("options.sum_backend") &&
-                        Catch::Contains("expected SumBackend::fused") &&
-                        Catch::Contains("nvidia-cusparse"));
-  without_cusparse = false;
-
-  CHECK_NOTHROW(ops::DeviceCsr(device.context(), csr.view(), options));
-}
-
-TEST_CASE("passes by cuSPARSE allocate the first time only, and survive any failure",
-          "[emulation]") {
-  emulation::Session const session;
-  DeviceLayer layer(ops::SumBackend::cusparse, Reduce::mean);
-  layer.put(layer.x, 3);
-  layer.clear_gradient();
-  int failures = 0;
-
-  for (;; ++failures) {
-    emulation::fail_next(cudaErrorLaunchFailure, failures);
-    try {
-      layer.clear_gradient();
-      layer.run();
-    } catch (CudaError const&) {
-      continue;
-    }
-    break;
-  }
-  REQUIRE(emulation::failure_pending());
-  emulation::fail_next(cudaSuccess);
-  auto const before = emulation::counters();
-  layer.clear_gradient();
-  layer.run();
-
-  CHECK(failures > 10);
-  auto const after = emulation::counters();
-  CHECK(after.device_allocations == before.device_allocations);
-  CHECK(after.synchronizations == before.synchronizations);
-  CHECK(after.default_stream_uses == 0);
-  DeviceLayer fused(ops::SumBackend::fused, Reduce::mean);
-  fused.put(fused.x, 3);
-  fused.clear_gradient();
-  fused.run();
-  CHECK(largest_difference(layer.device.download<float>(layer.grad_weight.view()),
-                           fused.device.download<float>(fused.grad_weight.view())) < 1e-4);
 }
 
 TEST_CASE("out of device memory tells bytes asked and free, and nothing is lost", "[emulation]") {

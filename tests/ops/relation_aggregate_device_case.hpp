@@ -89,9 +89,8 @@ double device_tolerance(std::int64_t length) {
 }
 
 template <typename T>
-void check_against_reference(Device& device, AggregateCase<float> const& c,
-                             ops::DeviceCsrOptions const& options = {}) {
-  auto const got = run_on_device<T>(device, c, options);
+void check_against_reference(Device& device, AggregateCase<float> const& c) {
+  auto const got = run_on_device<T>(device, c);
   auto expected = c.run_reference();
   // relu passes gradients where the device's out is positive, which rounding may decide.
   ops::reference::relation_aggregate_backward<float>(

@@ -17,8 +17,8 @@ struct DeviceLayer {
 
   OwnedCsr csr = random_csr({.n_dst = 40, .relations = 1, .sources = 50});
   Device device{ops::linear_backward_workspace(50, width, 4) + (1 << 20)};
-  ops::DeviceCsr graph;
-  ops::RelationAggregateParams const params;
+  ops::DeviceCsr graph{device.context(), csr.view()};
+  ops::RelationAggregateParams const params{.l2_normalize = true};
   ops::LinearParams const relu{.activation = Activation::relu};
   Matrix<float, Space::device> x{csr.message_rows, width}, weight{width, width},
       messages{csr.message_rows, width}, out{csr.n_dst, width}, grad_out{csr.n_dst, width},
@@ -26,10 +26,7 @@ struct DeviceLayer {
       grad_weight{width, width};
   ops::RelationAggregateDeviceCache cache;
 
-  explicit DeviceLayer(ops::SumBackend sum_backend = ops::SumBackend::fused,
-                       Reduce reduce = Reduce::max)
-      : graph(device.context(), csr.view(), {.sum_backend = sum_backend}),
-        params{.reduce = reduce, .l2_normalize = true} {
+  DeviceLayer() {
     cache.reserve(device.context(), graph, width, params);
     put(weight, 1);
     put(grad_out, 2);

@@ -308,24 +308,6 @@ __global__ void __launch_bounds__(block_threads, forward_blocks<Shape>)
   }
 }
 
-/// Finishes rows of `out` that hold the sums over all relations: adds each destination's own term,
-/// unless that is null.
-template <typename Shape, typename T>
-__global__ void __launch_bounds__(block_threads, 2) finish_sums(ForwardArguments<T> a) {
-  Group<Shape::lanes> const group;
-  for (std::int64_t i = group.first; i < a.n_dst; i += group.count) {
-    finish_row<Shape>(a, group, i, [&](std::int64_t tile) {
-      auto total = read_row<Shape, true>(a.out + i * a.out_stride, group.lane, tile, a.d);
-      if (a.self != nullptr) {
-        auto const own = read_row<Shape>(a.self + i * a.self_stride, group.lane, tile, a.d);
-        for_features<Shape>(group.lane, tile, a.d,
-                            [&](int f, std::int64_t) { total.v[f] += own.v[f]; });
-      }
-      return total;
-    });
-  }
-}
-
 template <typename T>
 struct PreActivationArguments {
   std::int64_t n_dst;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include <relweave/core/buffer.hpp>
 #include <relweave/core/config.hpp>
@@ -10,12 +9,6 @@
 #include <relweave/graph/csr.hpp>
 
 namespace relweave::ops {
-
-namespace detail {
-
-struct DeviceSums;
-
-}  // namespace detail
 
 /// In which order kernels take rows, and how they share long ones: rows with more than
 /// `hub_degree` edges, the hubs, are cut into chunks of `hub_chunk`.
@@ -43,15 +36,6 @@ enum class MaxBackward {
   win_mask,       ///< a bit per edge and feature, written first: an edge reads what it won alone
 };
 
-/// Who adds up messages and gradients for Reduce::sum and Reduce::mean.
-enum class SumBackend {
-  fused,     ///< the kernels of relation_aggregate
-  cusparse,  ///< cuSPARSE, one product for all relations, by its deterministic algorithm
-};
-
-/// Whether the library was built with cuSPARSE.
-RELWEAVE_API bool cusparse_compiled();
-
 struct DeviceCsrOptions {
   /// Edges that one group of lanes adds up on its own. Longest rows start first, so that a row just
   /// below still ends with the rest.
@@ -61,12 +45,6 @@ struct DeviceCsrOptions {
   /// The mask takes d / 8 bytes of workspace and 8 of the csr per edge. It reads a fraction of the
   /// gradients where rows are long: of d features, an edge of a row of 50 wins one in 50.
   MaxBackward max_backward = MaxBackward::compare_slots;
-  /// Which is faster is for the benchmark to say, on the graph in question. cusparse takes up to
-  /// 2^31 - 1 edges, and 3 numbers of the messages' type per edge: a one, and the weight of a mean
-  /// for each direction, which bfloat16 rounds. The first pass of a type, width and stride
-  /// allocates, so it cannot be captured. Passes over one csr must then be on one stream, one after
-  /// the other.
-  SumBackend sum_backend = SumBackend::fused;
 };
 
 /// A RelationCsrView on the device, validated on the way, with its transpose and the work lists of
@@ -83,7 +61,7 @@ class RELWEAVE_API DeviceCsr {
   /// sampled blocks comes to rest. `csr` may change when this returns. The context's host sorts the
   /// edges, with the same result for any number of threads.
   /// Throws ShapeError or IndexError when the csr is not valid, ConfigError for options out of
-  /// range or not in this build, CudaError when the device has no room.
+  /// range, CudaError when the device has no room.
   void upload(CudaContext const& ctx, RelationCsrView<> const& csr,
               DeviceCsrOptions const& options = {});
 
@@ -96,18 +74,12 @@ class RELWEAVE_API DeviceCsr {
   EdgeOffset largest_degree() const { return largest_degree_; }
   /// A hash of sizes and contents; 0 when nothing was uploaded.
   std::uint64_t fingerprint() const { return fingerprint_; }
-  /// Of SumBackend::cusparse, for the library's own use; null without.
-  detail::DeviceSums* sums() const { return sums_.get(); }
 
  private:
   struct Work {
     Buffer<NodeId, Space::device> order;
     Buffer<std::int64_t, Space::device> hubs;
     Buffer<std::int32_t, Space::device> first_chunk;
-  };
-
-  struct RELWEAVE_API DeleteSums {
-    void operator()(detail::DeviceSums* sums) const;
   };
 
   DeviceCsrOptions options_;
@@ -122,7 +94,6 @@ class RELWEAVE_API DeviceCsr {
   Buffer<std::int32_t, Space::device> relations_, slots_;
   Work rows_, messages_;
   StagedUpload staged_;
-  std::unique_ptr<detail::DeviceSums, DeleteSums> sums_;
 };
 
 }  // namespace relweave::ops

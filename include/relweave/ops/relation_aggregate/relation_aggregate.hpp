@@ -110,12 +110,10 @@ class RELWEAVE_API RelationAggregateDeviceCache {
 RELWEAVE_API std::int64_t relation_aggregate_workspace(DeviceCsr const& csr, std::int64_t d);
 
 /// relation_aggregate on a device: the same result, sums in float in the order of the edges, max
-/// and its slots bit for bit. Two launches with hubs, one without. What DeviceCsrOptions gives to
-/// cuSPARSE is summed in its order, and in bfloat16 rounded before self is added.
+/// and its slots bit for bit. Two launches with hubs, one without.
 /// Determinism: run_to_run, and the same for any number of multiprocessors.
 /// Throws:      as on the host; also ConfigError when the cache or the workspace was not reserved
-///              for these arguments; ShapeError for more than 1,048,560 columns with cuSPARSE;
-///              NotCompiledError, DeviceError, CudaError.
+///              for these arguments; NotCompiledError, DeviceError, CudaError.
 template <DeviceScalar T>
 RELWEAVE_API void relation_aggregate(CudaContext const& ctx, DeviceCsr const& csr,
                                      In<MatrixView<T const, Space::device>> messages,
