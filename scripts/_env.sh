@@ -96,8 +96,8 @@ has_cuda_headers() {
   return 1
 }
 
-# nvcc, as $NVCC, and the headers of cuBLAS and cuSPARSE, in $CUDA_LIBRARIES_INCLUDE: of the toolkit or from pip. Call
-# after setup_python.
+# nvcc, as $NVCC, and the headers of cuBLAS, in $CUDA_LIBRARIES_INCLUDE: of the toolkit or from pip. Call after
+# setup_python.
 setup_nvcc() {
   local headers
   headers=$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/nvidia/cu13
@@ -108,8 +108,8 @@ setup_nvcc() {
     NVCC=$headers/bin/nvcc
   fi
   CUDA_LIBRARIES_INCLUDE=$(dirname "$NVCC")/../include
-  if [ ! -e "$CUDA_LIBRARIES_INCLUDE/cublasLt.h" ] || [ ! -e "$CUDA_LIBRARIES_INCLUDE/cusparse.h" ]; then
-    pip install -q --no-deps 'nvidia-cublas~=13.1.0' 'nvidia-cusparse~=12.6.0'
+  if [ ! -e "$CUDA_LIBRARIES_INCLUDE/cublasLt.h" ]; then
+    pip install -q --no-deps 'nvidia-cublas~=13.1.0'
     CUDA_LIBRARIES_INCLUDE=$headers/include
   fi
 }

@@ -1,8 +1,8 @@
 """Compile every CUDA file for several architectures: no warning, no spill, no stack frame.
 
 Prints the registers that each kernel takes, and with --write keeps them in a page, between
-<!-- kernels: begin --> and <!-- kernels: end -->. Needs nvcc and the headers of cuBLAS and
-cuSPARSE, no GPU.
+<!-- kernels: begin --> and <!-- kernels: end -->. Needs nvcc and the headers of cuBLAS,
+no GPU.
 
 Usage: python scripts/check_kernels.py [--archs 80,90] [--nvcc nvcc] [--write docs/ops.md]
 """

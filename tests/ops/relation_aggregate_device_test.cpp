@@ -173,6 +173,43 @@ TEST_CASE("relation_aggregate on a device: empty graphs and nothing to add",
   CHECK(same_bits(device.download<float>(out.view()), self));
 }
 
+TEST_CASE("relation_aggregate on a device takes rows of a larger csr",
+          "[ops][relation_aggregate][gpu]") {
+  Device device;
+  auto const ctx = device.context();
+  auto const reduce = GENERATE(Reduce::max, Reduce::mean);
+  auto const max_backward = GENERATE(MaxBackward::compare_slots, MaxBackward::win_mask);
+  AggregateCase<float> const c({}, 32, {.reduce = reduce, .activation = Activation::identity});
+  std::int64_t const first = 10;
+  std::int64_t const rows = 20;
+  auto part = c.csr.view();
+  part.row_offsets = part.row_offsets.slice(first * part.relations, rows * part.relations + 1);
+  part.n_dst = rows;
+  REQUIRE(part.row_offsets[0] > 0);
+  auto const host_grad = c.grad_out.view().row_slice(first, rows);
+  Matrix<float> expected_out(rows, 32), expected(c.messages.rows(), 32);
+  RelationAggregateCache<float> host_cache;
+  relation_aggregate<float>({}, part, c.messages.view(), {}, c.params, expected_out.view(),
+                            &host_cache);
+  relation_aggregate_backward<float>({}, part, expected_out.view(), host_cache, host_grad, c.params,
+                                     expected.view(), {});
+  DeviceCsr const csr(ctx, part, {.max_backward = max_backward});
+  auto const messages = device.upload<float>(c.messages.view());
+  auto const grad = device.upload<float>(host_grad);
+  Matrix<float, Space::device> out(rows, 32), grad_messages(messages.rows(), 32);
+  RelationAggregateDeviceCache cache;
+  cache.reserve(ctx, csr, 32, c.params);
+
+  relation_aggregate<float>(ctx, csr, messages.view(), {}, c.params, out.view(), &cache);
+  relation_aggregate_backward<float>(ctx, csr, out.view(), cache, grad.view(), c.params,
+                                     grad_messages.view(), {});
+
+  CHECK(largest_difference(device.download<float>(out.view()), expected_out) <=
+        tolerance<float>(100));
+  CHECK(largest_difference(device.download<float>(grad_messages.view()), expected) <=
+        tolerance<float>(100));
+}
+
 TEMPLATE_TEST_CASE("relation_aggregate on a device gives the same bits again",
                    "[ops][relation_aggregate][gpu]", float, bfloat16) {
   Device device;

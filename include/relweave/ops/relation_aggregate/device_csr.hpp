@@ -30,7 +30,10 @@ struct DeviceTranspose {
   VectorView<EdgeOffset const, Space::device> positions;  // (n_edges)
 };
 
-/// How the gradient of a maximum finds the winners.
+/// How the gradient of a maximum finds the winners. Measured on an H100 with d = 128: win_mask is
+/// faster where rows are long (51 edges per row: 20 against 34 ms in float, 18 against 22 ms in
+/// bfloat16), compare_slots below some 15 edges per row (2.3 M edges: 0.54 against 0.58 ms; 40 M
+/// edges, 9 per row: 9.9 against 10.3 ms).
 enum class MaxBackward {
   compare_slots,  ///< every edge reads the slots of its row
   win_mask,       ///< a bit per edge and feature, written first: an edge reads what it won alone
