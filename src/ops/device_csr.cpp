@@ -102,8 +102,8 @@ struct HostWork {
 };
 
 /// The edges in the order of their columns, those of a column in their own: one result, however
-/// the work is split. Every task walks over all edges and takes those of its columns, which costs
-/// little beside the writes all over memory, and needs no counters of its own.
+/// the work is split. Parts of the rows hand their edges to ranges of columns first, so that each
+/// range then sorts a few of its own.
 class HostTranspose {
  public:
   Buffer<EdgeOffset> col_offsets, positions;
@@ -118,63 +118,105 @@ class HostTranspose {
         relations(dst.size()),
         slots(dst.size()),
         csr_(csr),
-        edges_(csr.cols.slice(scan.first_edge, dst.size())),
-        next_(csr.message_rows) {
-    std::int64_t const tasks = std::min(threads_of(host), most_tasks);
-    parallel_for(host, tasks, [&](std::int64_t task) {
-      count(task * csr.message_rows / tasks, (task + 1) * csr.message_rows / tasks);
-    });
-    EdgeOffset before = 0;
-    for (std::int64_t j = 0; j < csr.message_rows; ++j) {
-      col_offsets.data()[j] = before;
-      before += std::exchange(next_.data()[j], before);
-    }
-    col_offsets.data()[csr.message_rows] = before;
-    auto const first_col = [&](std::int64_t task) {  // tasks have as many edges as one another
-      auto const* const all = col_offsets.data();
-      return std::lower_bound(all, all + csr.message_rows, task * before / tasks) - all;
+        edges_(dst.size()) {
+    std::int64_t const parts = std::clamp<std::int64_t>(dst.size() / edges_per_part, 1, most_parts);
+    range_bits_ =
+        static_cast<int>(std::bit_width(static_cast<std::uint64_t>(csr.message_rows / parts)));
+    std::vector<Places> places(static_cast<std::size_t>(parts), Places{});
+    auto const each_part = [&](auto const& f) {
+      parallel_for(host, parts, [&](std::int64_t part) {
+        f(part * csr.n_dst / parts, (part + 1) * csr.n_dst / parts,
+          places[static_cast<std::size_t>(part)]);
+      });
     };
-    parallel_for(host, tasks, [&](std::int64_t task) {
-      place(first_col(task), task + 1 == tasks ? csr.message_rows : first_col(task + 1));
+    each_part([&](std::int64_t begin, std::int64_t end, Places& count) {
+      for_edges(begin, end, [&](Edge const& edge) { ++count[range_of(edge.col)]; });
     });
+    std::vector<EdgeOffset> range_begin;
+    EdgeOffset before = 0;
+    for (std::size_t range = 0; range < Places{}.size(); ++range) {
+      range_begin.push_back(before);
+      for (Places& place : places) {
+        before += std::exchange(place[range], before);
+      }
+    }
+    range_begin.push_back(before);
+    each_part([&](std::int64_t begin, std::int64_t end, Places& place) {
+      for_edges(begin, end,
+                [&](Edge const& edge) { edges_.data()[place[range_of(edge.col)]++] = edge; });
+    });
+    parallel_for(host, parts, [&](std::int64_t range) {
+      auto const at = static_cast<std::size_t>(range);
+      sort_range(range << range_bits_, range_begin[at], range_begin[at + 1]);
+    });
+    col_offsets.data()[csr.message_rows] = before;
   }
 
  private:
-  /// Sixteen take twice the processor time of one, on 12 M edges: an eighth of its time at best.
-  static constexpr int most_tasks = 16;
+  static constexpr std::int64_t most_parts = 64;
+  static constexpr std::int64_t edges_per_part = 1 << 14;
+  using Places = std::array<EdgeOffset, most_parts>;  // of the next edge of each range
 
-  void count(std::int64_t first_col, std::int64_t last_col) {
-    std::fill(next_.data() + first_col, next_.data() + last_col, 0);
-    for (NodeId const col : edges_) {
-      if (first_col <= col && col < last_col) {
-        ++next_.data()[col];
-      }
-    }
-  }
-  void place(std::int64_t first_col, std::int64_t last_col) {
-    for (std::int64_t i = 0; i < csr_.n_dst; ++i) {
+  struct Edge {
+    NodeId col, dst;
+    std::int32_t relation, slot;
+  };
+
+  std::size_t range_of(NodeId col) const { return static_cast<std::size_t>(col >> range_bits_); }
+
+  /// The edges of the rows [begin, end) of destinations, in their order.
+  template <typename F>
+  void for_edges(std::int64_t begin, std::int64_t end, F const& f) {
+    for (std::int64_t i = begin; i < end; ++i) {
       for (std::int32_t r = 0; r < csr_.relations; ++r) {
-        EdgeOffset const begin = csr_.row_offsets[i * csr_.relations + r];
-        EdgeOffset const end = csr_.row_offsets[i * csr_.relations + r + 1];
-        for (EdgeOffset e = begin; e < end; ++e) {
-          NodeId const col = csr_.cols[e];
-          if (first_col <= col && col < last_col) {
-            EdgeOffset const k = next_.data()[col]++;
-            dst.data()[k] = static_cast<NodeId>(i);
-            relations.data()[k] = r;
-            slots.data()[k] = static_cast<std::int32_t>(e - begin);
-            if (!positions.empty()) {
-              positions.data()[e] = k;
-            }
-          }
+        EdgeOffset const row_begin = csr_.row_offsets[i * csr_.relations + r];
+        EdgeOffset const row_end = csr_.row_offsets[i * csr_.relations + r + 1];
+        for (EdgeOffset e = row_begin; e < row_end; ++e) {
+          f(Edge{.col = csr_.cols[e],
+                 .dst = static_cast<NodeId>(i),
+                 .relation = r,
+                 .slot = static_cast<std::int32_t>(e - row_begin)});
         }
       }
     }
   }
 
+  /// Sorts the edges [begin, end), whose columns are those of a range.
+  void sort_range(std::int64_t first_col, EdgeOffset begin, EdgeOffset end) {
+    std::int64_t const cols =
+        std::min(std::int64_t{1} << range_bits_, csr_.message_rows - first_col);
+    if (cols <= 0) {
+      return;
+    }
+    EdgeOffset* const place = col_offsets.data() + first_col;
+    std::fill_n(place, cols, 0);
+    for (EdgeOffset k = begin; k < end; ++k) {
+      ++place[edges_.data()[k].col - first_col];
+    }
+    EdgeOffset before = begin;
+    for (std::int64_t j = 0; j < cols; ++j) {
+      before += std::exchange(place[j], before);
+    }
+    for (EdgeOffset k = begin; k < end; ++k) {
+      Edge const& edge = edges_.data()[k];
+      EdgeOffset const to = place[edge.col - first_col]++;
+      dst.data()[to] = edge.dst;
+      relations.data()[to] = edge.relation;
+      slots.data()[to] = edge.slot;
+      if (!positions.empty()) {
+        std::int64_t const row = std::int64_t{edge.dst} * csr_.relations + edge.relation;
+        positions.data()[csr_.row_offsets[row] + edge.slot] = to;
+      }
+    }
+    for (std::int64_t j = cols - 1; j > 0; --j) {  // from ends back to beginnings
+      place[j] = place[j - 1];
+    }
+    place[0] = begin;
+  }
+
   RelationCsrView<> csr_;
-  VectorView<NodeId const> edges_;
-  Buffer<EdgeOffset> next_;  // of each column: its number of edges, then the place of the next
+  Buffer<Edge> edges_;  // range after range
+  int range_bits_ = 0;  // a range has two to the power of this many columns
 };
 
 /// Sends arrays one by one.

@@ -141,9 +141,10 @@ void linear_backward(CudaContext const& ctx, In<DeviceMatrix<T const>> x,
                     cuda::block_threads, 0, ctx.stream, a);
     cuda::check_launch(here);
     if (!gradients.bias.empty()) {
-      RELWEAVE_LAUNCH((cuda::add_partials<cuda::block_threads>), cuda::grid_of(here, ctx, n, 1),
-                      cuda::block_threads, 0, ctx.stream, partials.data, partials.rows, n,
-                      gradients.bias.data);
+      std::int64_t const blocks = (n + cuda::warp_lanes - 1) / cuda::warp_lanes;
+      RELWEAVE_LAUNCH((cuda::add_partials<cuda::block_threads>),
+                      cuda::grid_of(here, ctx, blocks, cuda::block_threads), cuda::block_threads, 0,
+                      ctx.stream, partials.data, partials.rows, n, gradients.bias.data);
       cuda::check_launch(here);
     }
     if (relu || summed) {

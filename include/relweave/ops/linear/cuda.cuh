@@ -11,7 +11,7 @@ namespace relweave::ops::cuda {
 using namespace relweave::cuda;
 
 /// Rows whose sum one thread makes; the sums of such chunks are added in their order.
-inline constexpr std::int64_t bias_chunk = 256;
+inline constexpr std::int64_t bias_chunk = 128;
 
 template <typename T>
 struct BiasArguments {
@@ -39,15 +39,27 @@ __global__ void __launch_bounds__(block_threads, 2) mask_and_sum(BiasArguments<T
     }
     std::int64_t const end = (chunk + 1) * bias_chunk < a.m ? (chunk + 1) * bias_chunk : a.m;
     float sum = 0;
-    for (std::int64_t row = chunk * bias_chunk; row < end; ++row) {
-      T g = a.grad_out[row * a.grad_out_stride + column];
-      if (a.out != nullptr) {
-        g = widen(a.out[row * a.out_stride + column]) > 0 ? g : T(0.0F);
+    constexpr int ahead = 8;  // rows on their way at once
+    for (std::int64_t row = chunk * bias_chunk; row < end; row += ahead) {
+      T g[ahead];
+      bool passes[ahead];
+#pragma unroll
+      for (int u = 0; u < ahead; ++u) {
+        if (row + u < end) {
+          g[u] = a.grad_out[(row + u) * a.grad_out_stride + column];
+          passes[u] = a.out == nullptr || widen(a.out[(row + u) * a.out_stride + column]) > 0;
+        }
       }
-      if (a.masked != nullptr) {
-        a.masked[row * a.masked_stride + column] = g;
+#pragma unroll
+      for (int u = 0; u < ahead; ++u) {
+        if (row + u < end) {
+          T const value = passes[u] ? g[u] : T(0.0F);
+          if (a.masked != nullptr) {
+            a.masked[(row + u) * a.masked_stride + column] = value;
+          }
+          sum += widen(value);
+        }
       }
-      sum += widen(g);
     }
     if (a.partials != nullptr) {
       a.partials[chunk * a.n + column] = sum;
@@ -55,18 +67,35 @@ __global__ void __launch_bounds__(block_threads, 2) mask_and_sum(BiasArguments<T
   }
 }
 
-/// bias[c] += the partial sums of column c, in the order of the chunks. A template, so that headers
-/// and sources may share it.
+/// bias[c] += the partial sums of column c. A block takes 32 columns; each of its warps adds up
+/// every warps-th chunk, and their sums are added in order. A template, so that headers and sources
+/// may share it.
 template <int threads>
 __global__ void __launch_bounds__(threads)
     add_partials(float const* partials, std::int64_t chunks, std::int64_t n, float* bias) {
-  for (std::int64_t c = static_cast<std::int64_t>(blockIdx.x) * threads + threadIdx.x; c < n;
-       c += static_cast<std::int64_t>(gridDim.x) * threads) {
+  constexpr int warps = threads / warp_lanes;
+  RELWEAVE_SHARED(float, of_warps, threads);
+  int const lane = static_cast<int>(threadIdx.x) % warp_lanes;
+  int const warp = static_cast<int>(threadIdx.x) / warp_lanes;
+  for (std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * warp_lanes; first < n;
+       first += static_cast<std::int64_t>(gridDim.x) * warp_lanes) {
+    std::int64_t const c = first + lane;
     float sum = 0;
-    for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-      sum += partials[chunk * n + c];
+    if (c < n) {
+#pragma unroll 8
+      for (std::int64_t chunk = warp; chunk < chunks; chunk += warps) {
+        sum += __ldg(partials + chunk * n + c);
+      }
     }
-    bias[c] += sum;
+    of_warps[threadIdx.x] = sum;
+    __syncthreads();
+    if (warp == 0 && c < n) {
+      for (int w = 1; w < warps; ++w) {
+        sum += of_warps[w * warp_lanes + lane];
+      }
+      bias[c] += sum;
+    }
+    __syncthreads();
   }
 }
 

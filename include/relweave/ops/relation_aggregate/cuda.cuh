@@ -208,6 +208,16 @@ __device__ inline Features<Shape> aggregate_tile(ForwardArguments<T> const& a,
   if (a.self != nullptr) {
     total = read_row<Shape>(a.self + i * a.self_stride, group.lane, tile, a.d);
   }
+  if (!max && !a.mean) {  // edges of all relations are one row, if none of it is a hub
+    EdgeOffset const begin = __ldg(a.row_offsets + i * a.relations);
+    EdgeOffset const end = __ldg(a.row_offsets + (i + 1) * a.relations);
+    if (end - begin <= a.hub_degree) {
+      auto const reduced = reduce_edges<max, Shape>(a, begin, end, 0, group.lane, tile);
+      for_features<Shape>(group.lane, tile, a.d,
+                          [&](int k, std::int64_t) { total.v[k] += reduced.value.v[k]; });
+      return total;
+    }
+  }
   // A lane looks after one relation each, so that empty ones cost next to nothing.
   for (std::int32_t base = 0; base < a.relations; base += Shape::lanes) {
     std::int64_t const mine = i * a.relations + base + group.lane;
@@ -507,7 +517,7 @@ __device__ inline Features<Shape> gather_all(BackwardArguments<T> const& a, Edge
     Pack<T, Shape::width> g[count][Shape::packs];
     [[maybe_unused]] Pack<Slot, Shape::width> won[count][Shape::packs];
     [[maybe_unused]] Slot slot[count];
-    [[maybe_unused]] float degree[count];
+    [[maybe_unused]] float share[count];
 #pragma unroll
     for (int u = 0; u < count; ++u) {
       std::int64_t const i = __ldg(a.transpose.dst.data + e + u);
@@ -521,7 +531,8 @@ __device__ inline Features<Shape> gather_all(BackwardArguments<T> const& a, Edge
         read_packs<Shape>(reinterpret_cast<Slot const*>(a.arg) + row * a.d, lane, tile, a.d,
                           won[u]);
       } else {
-        degree[u] = static_cast<float>(__ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row));
+        share[u] =
+            1.0F / static_cast<float>(__ldg(a.row_offsets + row + 1) - __ldg(a.row_offsets + row));
       }
     }
 #pragma unroll
@@ -533,7 +544,7 @@ __device__ inline Features<Shape> gather_all(BackwardArguments<T> const& a, Edge
         if constexpr (max) {
           total.v[k] += won[u][p].v[w] == slot[u] ? value : 0.0F;
         } else {
-          total.v[k] += a.mean ? value / degree[u] : value;
+          total.v[k] += a.mean ? value * share[u] : value;
         }
       });
     }
