@@ -3,7 +3,7 @@
 # writes docs/benchmarks/gpu_<card>.json and .md. Needs no network, and what earlier stages left is kept, so that stages
 # may run one by one. See docs/benchmarks.md.
 # Usage: scripts/gpu_report.sh [option...] [stage...]
-#   stages (default all): build tests python sanitizers bench peers report
+#   stages (default all): build tests package sanitizers bench peers report
 #   --dry-run          build, then only list what would run; needs no GPU
 #   --prepare          on a machine with network: copy header-only dependencies to build/gpu-deps, and do nothing else
 #   --out FOLDER       of the report (default: docs/benchmarks)
@@ -43,8 +43,8 @@ while [ $# -gt 0 ]; do
       esac
       shift
       ;;
-    build | tests | python | sanitizers | bench | peers | report) STAGES+=("$1") ;;
-    *) die "got '$1', expected an option or a stage: build, tests, python, sanitizers, bench, peers, report" ;;
+    build | tests | package | sanitizers | bench | peers | report) STAGES+=("$1") ;;
+    *) die "got '$1', expected an option or a stage: build, tests, package, sanitizers, bench, peers, report" ;;
   esac
   shift
 done
@@ -116,7 +116,7 @@ tests() {
   fi
 }
 
-python() {
+package() {
   if ! has_modules pybind11 pytest narwhals torch cupy; then
     note "Python package" "skipped, $PYTHON lacks one of pybind11, pytest, narwhals, torch, cupy"
     return
@@ -193,7 +193,7 @@ if [ -n "$PREPARE" ]; then
   exit
 fi
 mkdir -p "$RESULTS"
-for stage in build tests python sanitizers bench peers report; do
+for stage in build tests package sanitizers bench peers report; do
   if [ ${#STAGES[@]} -gt 0 ] && [[ " ${STAGES[*]} " != *" $stage "* ]]; then
     continue
   fi

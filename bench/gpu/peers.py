@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -119,7 +122,8 @@ def measure(
             source = [size for size in row["sizes"] if size > 0]
         times = timer.times(peer.make(values, source, row["d"]))
     except torch.OutOfMemoryError as error:
-        return {**result, "skipped": f"out of memory: {str(error).splitlines()[0]}"}
+        needed = re.search("Tried to allocate [^.]*[.]?[0-9]* .iB", str(error))
+        return {**result, "skipped": f"out of memory: {needed[0] if needed else error}"}
     except RuntimeError as error:
         return {**result, "skipped": f"refused: {str(error).splitlines()[0]}"}
     finally:
@@ -166,6 +170,8 @@ def main() -> int:
     device = torch.device(a.device)
     timer = Timer(device, a.repeats, a.seconds, ours["device"]["flushed_bytes"])
     versions = {"torch": torch.__version__}
+    if find_spec("torch_geometric"):
+        versions["torch_geometric"] = version("torch_geometric")
     graphs: dict[str, Graph] = {}
     rows: list[dict[str, Any]] = []
     for row in firsts(ours["rows"]):
