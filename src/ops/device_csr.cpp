@@ -11,6 +11,7 @@
 #include <relweave/core/context.hpp>
 #include <relweave/core/error.hpp>
 #include <relweave/core/parallel.hpp>
+#include <relweave/core/workspace.hpp>
 
 #include "csr_scan.hpp"
 
@@ -27,15 +28,18 @@ VectorView<T const> view_of(std::vector<T> const& v) {
 
 constexpr std::int64_t rows_per_block = std::int64_t{1} << 16;
 
+// Edges whose transpose is made in memory that stays: 28 bytes each, 36 with win masks.
+constexpr std::int64_t most_kept_edges = std::int64_t{1} << 23;
+
 /// Work lists of `n` rows, of which each has `rows_each` rows of `offsets`.
 struct HostWork {
-  Buffer<NodeId> order;
+  VectorView<NodeId> order;
   std::vector<std::int64_t> hubs;
   std::vector<std::int32_t> first_chunk;
 
-  HostWork(HostContext const& host, VectorView<EdgeOffset const> offsets, std::int64_t n,
-           std::int64_t rows_each, DeviceCsrOptions const& options)
-      : order(n) {
+  HostWork(HostContext const& host, Workspace::Scope& scratch, VectorView<EdgeOffset const> offsets,
+           std::int64_t n, std::int64_t rows_each, DeviceCsrOptions const& options)
+      : order(scratch.vector<NodeId>(n)) {
     find_order(host, offsets, n, rows_each);
     find_hubs(host, offsets, n * rows_each, options);
   }
@@ -65,9 +69,7 @@ struct HostWork {
         before += std::exchange(place[c], before);
       }
     }
-    for_rows([&](std::int64_t i, std::int64_t& place) {
-      order.data()[place++] = static_cast<NodeId>(i);
-    });
+    for_rows([&](std::int64_t i, std::int64_t& place) { order[place++] = static_cast<NodeId>(i); });
   }
 
   void find_hubs(HostContext const& host, VectorView<EdgeOffset const> offsets, std::int64_t rows,
@@ -106,20 +108,21 @@ struct HostWork {
 /// range then sorts a few of its own.
 class HostTranspose {
  public:
-  Buffer<EdgeOffset> col_offsets, positions;
-  Buffer<NodeId> dst;
-  Buffer<std::int32_t> relations, slots;
+  VectorView<EdgeOffset> col_offsets, positions;
+  VectorView<NodeId> dst;
+  VectorView<std::int32_t> relations, slots;
 
-  HostTranspose(HostContext const& host, RelationCsrView<> const& csr, CsrScan const& scan,
-                MaxBackward max_backward)
-      : col_offsets(csr.message_rows + 1),
-        positions(max_backward == MaxBackward::win_mask ? csr.cols.size : 0),
-        dst(scan.last_edge - scan.first_edge),
-        relations(dst.size()),
-        slots(dst.size()),
+  HostTranspose(HostContext const& host, Workspace::Scope& scratch, RelationCsrView<> const& csr,
+                CsrScan const& scan, MaxBackward max_backward)
+      : col_offsets(scratch.vector<EdgeOffset>(csr.message_rows + 1)),
+        positions(
+            scratch.vector<EdgeOffset>(max_backward == MaxBackward::win_mask ? csr.cols.size : 0)),
+        dst(scratch.vector<NodeId>(scan.last_edge - scan.first_edge)),
+        relations(scratch.vector<std::int32_t>(dst.size)),
+        slots(scratch.vector<std::int32_t>(dst.size)),
         csr_(csr),
-        edges_(dst.size()) {
-    std::int64_t const parts = std::clamp<std::int64_t>(dst.size() / edges_per_part, 1, most_parts);
+        edges_(scratch.vector<Edge>(dst.size)) {
+    std::int64_t const parts = std::clamp<std::int64_t>(dst.size / edges_per_part, 1, most_parts);
     range_bits_ =
         static_cast<int>(std::bit_width(static_cast<std::uint64_t>(csr.message_rows / parts)));
     std::vector<Places> places(static_cast<std::size_t>(parts), Places{});
@@ -142,14 +145,13 @@ class HostTranspose {
     }
     range_begin.push_back(before);
     each_part([&](std::int64_t begin, std::int64_t end, Places& place) {
-      for_edges(begin, end,
-                [&](Edge const& edge) { edges_.data()[place[range_of(edge.col)]++] = edge; });
+      for_edges(begin, end, [&](Edge const& edge) { edges_[place[range_of(edge.col)]++] = edge; });
     });
     parallel_for(host, parts, [&](std::int64_t range) {
       auto const at = static_cast<std::size_t>(range);
       sort_range(range << range_bits_, range_begin[at], range_begin[at + 1]);
     });
-    col_offsets.data()[csr.message_rows] = before;
+    col_offsets[csr.message_rows] = before;
   }
 
  private:
@@ -188,24 +190,24 @@ class HostTranspose {
     if (cols <= 0) {
       return;
     }
-    EdgeOffset* const place = col_offsets.data() + first_col;
+    EdgeOffset* const place = col_offsets.data + first_col;
     std::fill_n(place, cols, 0);
     for (EdgeOffset k = begin; k < end; ++k) {
-      ++place[edges_.data()[k].col - first_col];
+      ++place[edges_[k].col - first_col];
     }
     EdgeOffset before = begin;
     for (std::int64_t j = 0; j < cols; ++j) {
       before += std::exchange(place[j], before);
     }
     for (EdgeOffset k = begin; k < end; ++k) {
-      Edge const& edge = edges_.data()[k];
+      Edge const& edge = edges_[k];
       EdgeOffset const to = place[edge.col - first_col]++;
-      dst.data()[to] = edge.dst;
-      relations.data()[to] = edge.relation;
-      slots.data()[to] = edge.slot;
+      dst[to] = edge.dst;
+      relations[to] = edge.relation;
+      slots[to] = edge.slot;
       if (!positions.empty()) {
         std::int64_t const row = std::int64_t{edge.dst} * csr_.relations + edge.relation;
-        positions.data()[csr_.row_offsets[row] + edge.slot] = to;
+        positions[csr_.row_offsets[row] + edge.slot] = to;
       }
     }
     for (std::int64_t j = cols - 1; j > 0; --j) {  // from ends back to beginnings
@@ -215,8 +217,8 @@ class HostTranspose {
   }
 
   RelationCsrView<> csr_;
-  Buffer<Edge> edges_;  // range after range
-  int range_bits_ = 0;  // a range has two to the power of this many columns
+  VectorView<Edge> edges_;  // range after range
+  int range_bits_ = 0;      // a range has two to the power of this many columns
 };
 
 /// Sends arrays one by one.
@@ -266,13 +268,17 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
   ToDevice const to_device{ctx, staged_};
 
   auto const upload_work = [&](HostWork const& from, Work& to) {
-    return DeviceWork{.order = to_device(from.order.view(), to.order),
+    return DeviceWork{.order = to_device(from.order, to.order),
                       .hubs = to_device(view_of(from.hubs), to.hubs),
                       .first_chunk = to_device(view_of(from.first_chunk), to.first_chunk),
                       .chunks = from.first_chunk.back()};
   };
-  rows_work_ =
-      upload_work(HostWork(host, csr.row_offsets, csr.n_dst, csr.relations, options), rows_);
+  // Blocks of training steps come to rest in memory that stays; a whole graph's goes again.
+  Workspace own;
+  bool const large = scan.last_edge - scan.first_edge > most_kept_edges;
+  Workspace::Scope scratch(large ? own : scratch_of(host));
+  rows_work_ = upload_work(
+      HostWork(host, scratch, csr.row_offsets, csr.n_dst, csr.relations, options), rows_);
   view_ = {.row_offsets = to_device(csr.row_offsets, row_offsets_),
            .cols = to_device(csr.cols, cols_),
            .n_dst = csr.n_dst,
@@ -281,14 +287,14 @@ void DeviceCsr::upload(CudaContext const& ctx, RelationCsrView<> const& csr,
   transpose_ = {};
   messages_work_ = {};
   if (options.transpose) {
-    HostTranspose const transpose(host, csr, scan, options.max_backward);
+    HostTranspose const transpose(host, scratch, csr, scan, options.max_backward);
     messages_work_ = upload_work(
-        HostWork(host, transpose.col_offsets.view(), csr.message_rows, 1, options), messages_);
-    transpose_ = {.col_offsets = to_device(transpose.col_offsets.view(), col_offsets_),
-                  .dst = to_device(transpose.dst.view(), dst_),
-                  .relations = to_device(transpose.relations.view(), relations_),
-                  .slots = to_device(transpose.slots.view(), slots_),
-                  .positions = to_device(transpose.positions.view(), positions_)};
+        HostWork(host, scratch, transpose.col_offsets, csr.message_rows, 1, options), messages_);
+    transpose_ = {.col_offsets = to_device(transpose.col_offsets, col_offsets_),
+                  .dst = to_device(transpose.dst, dst_),
+                  .relations = to_device(transpose.relations, relations_),
+                  .slots = to_device(transpose.slots, slots_),
+                  .positions = to_device(transpose.positions, positions_)};
   }
   staged_.end(ctx);
   options_ = options;
