@@ -6,7 +6,7 @@
 #include <relweave/core/cuda/row_shapes.cuh>
 #include <relweave/core/error.hpp>
 #include <relweave/ops/relation_aggregate/arg.hpp>
-#include <relweave/ops/relation_aggregate/cuda.cuh>
+#include <relweave/ops/relation_aggregate/cuda_backward.cuh>
 
 namespace relweave::ops {
 
